@@ -1,0 +1,133 @@
+package proto
+
+import (
+	"errors"
+	"net/http"
+)
+
+// Code names what went wrong with a request, for programs. It is the "code" of
+// the problem document (RFC 9457) that a caller receives, and the value of the
+// Sallyport-Error header field on every answer that the relay or the agent made
+// in place of the application.
+type Code string
+
+// The codes that callers may rely on. New ones may be added.
+const (
+	CodeAgentOffline      Code = "agent_offline"      // no tunnel of the agent is up
+	CodePolicyDenied      Code = "policy_denied"      // the site's own policy forbids the request
+	CodeTargetDNS         Code = "target_dns"         // the target's name has no address where the request ran
+	CodeTargetRefused     Code = "target_refused"     // the target's machine refused the connection: wrong port, or not running
+	CodeTargetTLS         Code = "target_tls"         // no trustworthy TLS connection: certificate, name, version
+	CodeTargetUnreachable Code = "target_unreachable" // no route, reset, or an answer that is not HTTP
+	CodeTargetTimeout     Code = "target_timeout"     // the target took longer than the request's deadline
+	CodeSignInFailed      Code = "sign_in_failed"     // the application did not accept the sign-in
+	CodeAddressForbidden  Code = "address_forbidden"  // cloud mode to a private, loopback or link-local address
+	CodeTunnelLost        Code = "tunnel_lost"        // the tunnel broke while the request was under way
+	CodeValidation        Code = "validation"         // the request to Sallyport itself is faulty
+	CodeUnauthorized      Code = "unauthorized"       // no valid token or browser session
+	CodeForbidden         Code = "forbidden"          // signed in, but not allowed to do this
+	CodeNotFound          Code = "not_found"          // no such thing in this workspace
+	CodeConflict          Code = "conflict"           // changed by someone else meanwhile, or still in use
+	CodeTooLarge          Code = "too_large"          // a body or header over its limit
+	CodeTooManyRequests   Code = "too_many_requests"  // a rate or concurrency limit was met
+	CodeCanceled          Code = "canceled"           // the caller went away first
+	CodeInternal          Code = "internal"           // a fault of Sallyport's own
+)
+
+// Status is the HTTP status that an answer with this code carries.
+func (c Code) Status() int {
+	switch c {
+	case CodeAgentOffline:
+		return http.StatusServiceUnavailable
+	case CodePolicyDenied, CodeAddressForbidden, CodeForbidden:
+		return http.StatusForbidden
+	case CodeTargetDNS, CodeTargetRefused, CodeTargetTLS, CodeTargetUnreachable, CodeSignInFailed, CodeTunnelLost:
+		return http.StatusBadGateway
+	case CodeTargetTimeout:
+		return http.StatusGatewayTimeout
+	case CodeValidation:
+		return http.StatusUnprocessableEntity
+	case CodeUnauthorized:
+		return http.StatusUnauthorized
+	case CodeNotFound:
+		return http.StatusNotFound
+	case CodeConflict:
+		return http.StatusConflict
+	case CodeTooLarge:
+		return http.StatusRequestEntityTooLarge
+	case CodeTooManyRequests:
+		return http.StatusTooManyRequests
+	case CodeCanceled:
+		return 499 // nginx's "client closed request"; nobody is left to read it
+	default:
+		return http.StatusInternalServerError
+	}
+}
+
+// Outcome says how far a failed request got, so that its caller knows whether
+// sending it again can do something twice.
+type Outcome string
+
+const (
+	// OutcomeNotSent: no byte of the request reached the target. Sending it
+	// again is safe.
+	OutcomeNotSent Outcome = "not_sent"
+	// OutcomeSent: the target received the request and answered it; the answer
+	// is what failed.
+	OutcomeSent Outcome = "sent"
+	// OutcomeUnknown: the target may or may not have acted on the request.
+	OutcomeUnknown Outcome = "unknown"
+)
+
+// Reason is finer than a Code and decides which hint a person is shown.
+type Reason string
+
+// Reasons that internal/outbound gives with its codes.
+const (
+	ReasonHostNotFound     Reason = "host_not_found"      // target_dns: NXDOMAIN; Facts: host, dnsServer
+	ReasonDNSFailed        Reason = "dns_failed"          // target_dns: no DNS server answered; Facts: host, dnsServer
+	ReasonRefused          Reason = "connection_refused"  // target_refused; Facts: address
+	ReasonReset            Reason = "connection_reset"    // target_unreachable; Facts: address
+	ReasonNoRoute          Reason = "no_route"            // target_unreachable; Facts: address
+	ReasonNotHTTP          Reason = "not_http"            // target_unreachable; Facts: address
+	ReasonTimeout          Reason = "timeout"             // target_timeout; Facts: stage (dns, connect, tls, wait, body)
+	ReasonUnknownAuthority Reason = "unknown_authority"   // target_tls; Facts: host, issuer, subject
+	ReasonSelfSigned       Reason = "self_signed"         // target_tls; Facts: host, subject
+	ReasonExpired          Reason = "certificate_expired" // target_tls; Facts: host, notAfter (RFC 3339)
+	ReasonNotYetValid      Reason = "certificate_not_yet_valid"
+	ReasonWrongHost        Reason = "wrong_host_name"    // target_tls; Facts: host, names (comma separated)
+	ReasonNotTLS           Reason = "not_tls"            // target_tls: plain text on an https URI; Facts: address
+	ReasonTLSHandshake     Reason = "tls_handshake"      // target_tls: any other handshake failure
+	ReasonAddress          Reason = "forbidden_address"  // address_forbidden; Facts: host, address
+	ReasonTooManyRedirects Reason = "too_many_redirects" // Facts: location
+)
+
+// Error is a failed request, as it travels from the agent to the relay and on
+// to the caller. Every road (see package relay/road) fails with one.
+type Error struct {
+	Code    Code    `json:"code"`
+	Detail  string  `json:"detail"`            // one sentence for a person: what happened, to what
+	Hint    string  `json:"hint,omitempty"`    // what to do next
+	Outcome Outcome `json:"outcome,omitempty"` // only for requests meant for a target
+	Reason  Reason  `json:"reason,omitempty"`
+	// Facts are the values that hints are made of; each Reason lists its own.
+	Facts map[string]string `json:"facts,omitempty"`
+	// Timing is what was measured until the failure.
+	Timing *Timing `json:"timing,omitempty"`
+	// Err is the cause, for logs of the machine on which it happened. It does
+	// not travel.
+	Err error `json:"-"`
+}
+
+func (e *Error) Error() string { return string(e.Code) + ": " + e.Detail }
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// AsError returns the *Error within err, or nil.
+func AsError(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return nil
+}

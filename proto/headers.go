@@ -1,0 +1,42 @@
+package proto
+
+import (
+	"net/http"
+	"strings"
+)
+
+// HeaderPrefix begins every header field that only agent and relay may write.
+const HeaderPrefix = "Sallyport-"
+
+// Options that travel with a request to the end of its road.
+const (
+	// HeaderRequestID is the id under which relay and agent log the request.
+	HeaderRequestID = "Sallyport-Request-Id"
+	// HeaderTimeout is how long the whole request may take from here on,
+	// in milliseconds. Absent or 0: no limit but the caller's patience.
+	HeaderTimeout = "Sallyport-Timeout"
+	// HeaderConnection is the id of the connection in whose name the request is sent.
+	HeaderConnection = "Sallyport-Connection"
+)
+
+// What the end of the road says with its answer.
+const (
+	// HeaderTiming is a Timing; see FormatTiming.
+	HeaderTiming = "Sallyport-Timing"
+	// HeaderError is the Code of an answer that Sallyport made itself. It is
+	// the one field of the prefix that callers of the relay see.
+	HeaderError = "Sallyport-Error"
+	// HeaderStarted marks the informational response (102) by which the agent
+	// says that it has begun to send the request to the target.
+	HeaderStarted = "Sallyport-Started"
+)
+
+// Strip removes every field of the prefix from h, so that what came from
+// outside cannot speak in the name of the agent or the relay.
+func Strip(h http.Header) {
+	for name := range h {
+		if len(name) >= len(HeaderPrefix) && strings.EqualFold(name[:len(HeaderPrefix)], HeaderPrefix) {
+			delete(h, name)
+		}
+	}
+}

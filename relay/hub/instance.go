@@ -1,0 +1,46 @@
+// Package hub holds the tunnels that agents have opened to this relay. It
+// accepts them, proves who is at the other end, measures them, and is the
+// on-premise road: Road(agentID) is an http.RoundTripper that sends each
+// request down a stream of one of the agent's tunnels.
+package hub
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"time"
+)
+
+// Instance is one machine that holds at least one tunnel to this relay now.
+type Instance struct {
+	ID          string
+	Hostname    string
+	OS, Arch    string
+	Version     string
+	ConnectedAt time.Time     // of its oldest tunnel
+	LastSeenAt  time.Time     // the last byte received
+	Latency     time.Duration // round trip, smoothed; 0 while unknown
+	InFlight    int           // requests under way
+	Tunnels     int
+}
+
+// Directory knows who is enrolled. Package registry implements it.
+type Directory interface {
+	// Enrolled returns what a handshake needs to know of an instance.
+	// ErrNotEnrolled where there is no such agent or instance, or it was revoked.
+	Enrolled(ctx context.Context, agentID, instanceID string) (Enrolled, error)
+	// Connected records that an instance came online, with what it said of itself.
+	Connected(ctx context.Context, agentID string, in Instance) error
+	// Disconnected records that its last tunnel is gone, and why, for a person.
+	Disconnected(ctx context.Context, agentID, instanceID string, at time.Time, reason string) error
+}
+
+// Enrolled is an instance on file.
+type Enrolled struct {
+	WorkspaceID string
+	AgentName   string
+	PublicKey   ed25519.PublicKey
+}
+
+// ErrNotEnrolled: the instance is unknown or its enrolment was revoked.
+var ErrNotEnrolled = errors.New("instance is not enrolled")
