@@ -1,0 +1,44 @@
+package connection
+
+import (
+	"slices"
+	"strings"
+)
+
+// Defaults returns s as it is stored: defaults filled in, blanks around single
+// line fields removed, methods in upper case, and nothing kept that its mode
+// or authentication type does not use. Bodies and success values stay as they
+// were entered, to the byte. s itself is left alone.
+func Defaults(s Spec) Spec {
+	s.Name = strings.TrimSpace(s.Name)
+	s.AgentID = strings.TrimSpace(s.AgentID)
+	s.BaseURI = strings.TrimSpace(s.BaseURI)
+	if s.Mode != OnPremise {
+		s.AgentID = ""
+	}
+	if s.MediaType == "" {
+		s.MediaType = JSON
+	}
+	s.Headers = slices.Clone(s.Headers)
+	for i, h := range s.Headers {
+		// Blanks around a value are no part of it (RFC 9110, section 5.5).
+		s.Headers[i] = Header{Name: strings.TrimSpace(h.Name), Value: strings.Trim(h.Value, " \t")}
+	}
+	if s.Auth.Type == AuthCookie && s.Auth.Cookie != nil {
+		c := *s.Auth.Cookie
+		c.Method = strings.ToUpper(strings.TrimSpace(c.Method))
+		c.URI = strings.TrimSpace(c.URI)
+		s.Auth.Cookie = &c
+	}
+	if s.Auth.Type == AuthNone {
+		s.Auth.Cookie = nil
+	}
+	s.Ping.Method = strings.ToUpper(strings.TrimSpace(s.Ping.Method))
+	if s.Ping.Method == "" {
+		s.Ping.Method = "GET"
+	}
+	s.Ping.URI = strings.TrimSpace(s.Ping.URI)
+	s.Ping.SuccessPath = strings.TrimSpace(s.Ping.SuccessPath)
+	s.Ping.SuccessValues = slices.Clone(s.Ping.SuccessValues)
+	return s
+}
