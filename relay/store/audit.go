@@ -1,0 +1,48 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// Entry is one line of the audit trail: who did what to what, and when. It
+// never holds a secret.
+type Entry struct {
+	ID         string
+	At         time.Time
+	ActorKind  string
+	ActorID    string
+	ActorName  string
+	Action     string // such as "connection.update"
+	ObjectType string // such as "connection"
+	ObjectID   string
+	ObjectName string // as it was then
+	Detail     string // what changed, for a person
+}
+
+// AddAudit appends to the audit trail.
+func (w *Workspace) AddAudit(ctx context.Context, e Entry) error {
+	return w.db.exec(ctx, "write the audit trail", `
+		INSERT INTO audit (id, workspace_id, at, actor_kind, actor_id, actor_name, action, object_type, object_id, object_name, detail)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		e.ID, w.id, toMicros(e.At), e.ActorKind, e.ActorID, e.ActorName, e.Action, e.ObjectType, e.ObjectID, e.ObjectName, e.Detail)
+}
+
+// Audit lists the audit trail, newest first. p.Query is not used.
+func (w *Workspace) Audit(ctx context.Context, p Page) ([]Entry, string, error) {
+	query, args, err := newestFirst(`
+		SELECT id, at, actor_kind, actor_id, actor_name, action, object_type, object_id, object_name, detail
+		FROM audit WHERE workspace_id = $1`, w.id, p)
+	if err != nil {
+		return nil, "", err
+	}
+	entries, err := all(ctx, w.db.read, "list the audit trail", func(row scanner) (e Entry, err error) {
+		return e, row.Scan(&e.ID, moment{&e.At}, &e.ActorKind, &e.ActorID, &e.ActorName, &e.Action,
+			&e.ObjectType, &e.ObjectID, &e.ObjectName, &e.Detail)
+	}, query, args...)
+	if err != nil {
+		return nil, "", err
+	}
+	entries, next := cut(entries, p, func(e Entry) []string { return []string{e.ID} })
+	return entries, next, nil
+}

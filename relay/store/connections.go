@@ -1,0 +1,167 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Connection is a connection on file.
+type Connection struct {
+	ID          string
+	Name        string
+	AgentID     string // empty in cloud mode
+	Spec        []byte // JSON
+	SecretNames []string
+	Secrets     []byte // sealed; nil: none
+	Version     int64  // grows with each change
+	CreatedAt   time.Time
+	UpdatedAt   time.Time
+	UpdatedBy   string
+}
+
+const connectionColumns = `id, name, agent_id, spec, secret_names, secrets, version, created_at, updated_at, updated_by`
+
+func scanConnection(row scanner) (c Connection, err error) {
+	var (
+		agentID     *string
+		spec, names string
+	)
+	if err := row.Scan(&c.ID, &c.Name, &agentID, &spec, &names, &c.Secrets, &c.Version,
+		moment{&c.CreatedAt}, moment{&c.UpdatedAt}, &c.UpdatedBy); err != nil {
+		return c, err
+	}
+	if agentID != nil {
+		c.AgentID = *agentID
+	}
+	c.Spec = []byte(spec)
+	if err := json.Unmarshal([]byte(names), &c.SecretNames); err != nil {
+		return c, fmt.Errorf("secret names of %s: %w", c.ID, err)
+	}
+	return c, nil
+}
+
+func namesText(names []string) (string, error) {
+	if names == nil {
+		names = []string{}
+	}
+	text, err := json.Marshal(names)
+	return string(text), err
+}
+
+// CreateConnection adds a connection. ErrReference where its agent is not one
+// of the workspace.
+func (w *Workspace) CreateConnection(ctx context.Context, c Connection) error {
+	names, err := namesText(c.SecretNames)
+	if err != nil {
+		return fmt.Errorf("add the connection: %w", err)
+	}
+	return w.db.exec(ctx, "add the connection", `
+		INSERT INTO connections (id, workspace_id, name, name_key, agent_id, spec, secret_names, secrets, version, created_at, updated_at, updated_by)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		c.ID, w.id, c.Name, fold(c.Name), textOrNull(c.AgentID), string(c.Spec), names, bytesOrNull(c.Secrets), c.Version,
+		toMicros(c.CreatedAt), toMicros(c.UpdatedAt), c.UpdatedBy)
+}
+
+// Connections lists connections by name.
+func (w *Workspace) Connections(ctx context.Context, p Page) ([]Connection, string, error) {
+	query, args, err := byName(`SELECT `+connectionColumns+` FROM connections WHERE workspace_id = $1`, w.id, p)
+	if err != nil {
+		return nil, "", err
+	}
+	connections, err := all(ctx, w.db.read, "list the connections", scanConnection, query, args...)
+	if err != nil {
+		return nil, "", err
+	}
+	connections, next := cut(connections, p, func(c Connection) []string { return []string{fold(c.Name), c.ID} })
+	return connections, next, nil
+}
+
+// Connection returns one connection.
+func (w *Workspace) Connection(ctx context.Context, id string) (Connection, error) {
+	return one(ctx, w.db.read, "read the connection", scanConnection,
+		`SELECT `+connectionColumns+` FROM connections WHERE workspace_id = $1 AND id = $2`, w.id, id)
+}
+
+// UpdateConnection replaces a connection that is still at version was. Its
+// CreatedAt stays. ErrVersion where someone else was faster.
+func (w *Workspace) UpdateConnection(ctx context.Context, c Connection, was int64) error {
+	names, err := namesText(c.SecretNames)
+	if err != nil {
+		return fmt.Errorf("save the connection: %w", err)
+	}
+	n, err := w.db.count(ctx, "save the connection", `
+		UPDATE connections SET name = $3, name_key = $4, agent_id = $5, spec = $6, secret_names = $7, secrets = $8,
+			version = $9, updated_at = $10, updated_by = $11
+		WHERE workspace_id = $1 AND id = $2 AND version = $12`,
+		w.id, c.ID, c.Name, fold(c.Name), textOrNull(c.AgentID), string(c.Spec), names, bytesOrNull(c.Secrets),
+		c.Version, toMicros(c.UpdatedAt), c.UpdatedBy, was)
+	if err == nil && n == 0 {
+		return w.missed(ctx, "save the connection", c.ID)
+	}
+	return err
+}
+
+// DeleteConnection removes a connection that is still at version was, with its
+// session and tests; 0 is any version.
+func (w *Workspace) DeleteConnection(ctx context.Context, id string, was int64) error {
+	n, err := w.db.count(ctx, "delete the connection", `
+		DELETE FROM connections WHERE workspace_id = $1 AND id = $2 AND (CAST($3 AS BIGINT) = 0 OR version = $3)`, w.id, id, was)
+	if err == nil && n == 0 {
+		return w.missed(ctx, "delete the connection", id)
+	}
+	return err
+}
+
+// missed tells why a change of a connection touched no row.
+func (w *Workspace) missed(ctx context.Context, doing, id string) error {
+	if _, err := w.Connection(ctx, id); err != nil {
+		return err
+	}
+	return fmt.Errorf("%s: %w", doing, ErrVersion)
+}
+
+// NameTaken reports whether a connection other than exceptID has that name, in
+// whatever case.
+func (w *Workspace) NameTaken(ctx context.Context, name, exceptID string) (bool, error) {
+	n, err := one(ctx, w.db.read, "look for the name", scanCount, `
+		SELECT count(*) FROM connections WHERE workspace_id = $1 AND name_key = $2 AND id <> $3`, w.id, fold(name), exceptID)
+	return n > 0, err
+}
+
+// CountConnectionsAll says how many connections the workspace has.
+func (w *Workspace) CountConnectionsAll(ctx context.Context) (int, error) {
+	return one(ctx, w.db.read, "count the connections", scanCount, `SELECT count(*) FROM connections WHERE workspace_id = $1`, w.id)
+}
+
+// HasSealed reports whether any row of any workspace was sealed by the vault:
+// then a new keyset would make it unreadable for good.
+func (s *Store) HasSealed(ctx context.Context) (bool, error) {
+	n, err := one(ctx, s.read, "look for sealed rows", scanCount, `
+		SELECT (SELECT count(*) FROM connections WHERE secrets IS NOT NULL) + (SELECT count(*) FROM sessions)`)
+	return n > 0, err
+}
+
+// Session returns the sealed session of a connection. ErrNotFound: none.
+func (w *Workspace) Session(ctx context.Context, connectionID string) ([]byte, error) {
+	return one(ctx, w.db.read, "read the session", func(row scanner) (sealed []byte, err error) {
+		return sealed, row.Scan(&sealed)
+	}, `SELECT sealed FROM sessions WHERE workspace_id = $1 AND connection_id = $2`, w.id, connectionID)
+}
+
+// SaveSession stores the sealed session of a connection in place of the one
+// before. ErrReference where the workspace has no such connection.
+func (w *Workspace) SaveSession(ctx context.Context, connectionID string, sealed []byte, at time.Time) error {
+	return w.db.execOne(ctx, "save the session", `
+		INSERT INTO sessions (connection_id, workspace_id, sealed, updated_at) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (connection_id) DO UPDATE SET sealed = excluded.sealed, updated_at = excluded.updated_at
+		WHERE sessions.workspace_id = excluded.workspace_id`,
+		connectionID, w.id, sealed, toMicros(at))
+}
+
+// DeleteSession forgets the session of a connection; none is fine.
+func (w *Workspace) DeleteSession(ctx context.Context, connectionID string) error {
+	return w.db.exec(ctx, "forget the session", `
+		DELETE FROM sessions WHERE workspace_id = $1 AND connection_id = $2`, w.id, connectionID)
+}

@@ -1,0 +1,148 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Instance is a machine that is enrolled under an agent.
+type Instance struct {
+	ID          string
+	WorkspaceID string
+	AgentID     string
+	PublicKey   []byte // Ed25519
+	Hostname    string
+	OS, Arch    string
+	Version     string // of the agent's software
+	EnrolledAt  time.Time
+	ConnectedAt time.Time // zero: never
+	LastSeenAt  time.Time // zero: never
+}
+
+const instanceColumns = `id, workspace_id, agent_id, public_key, hostname, os, arch, agent_version, enrolled_at, connected_at, last_seen_at`
+
+func scanInstance(row scanner) (i Instance, err error) {
+	err = row.Scan(&i.ID, &i.WorkspaceID, &i.AgentID, &i.PublicKey, &i.Hostname, &i.OS, &i.Arch, &i.Version,
+		moment{&i.EnrolledAt}, optional{&i.ConnectedAt}, optional{&i.LastSeenAt})
+	return i, err
+}
+
+// Instances lists the machines of the given agents, oldest first, in one query.
+func (w *Workspace) Instances(ctx context.Context, agentIDs []string) ([]Instance, error) {
+	if len(agentIDs) == 0 {
+		return nil, nil
+	}
+	list, args := in([]any{w.id}, agentIDs)
+	return all(ctx, w.db.read, "list the instances", scanInstance,
+		`SELECT `+instanceColumns+` FROM instances WHERE workspace_id = $1 AND agent_id IN (`+list+`) ORDER BY id`, args...)
+}
+
+// DeleteInstance revokes the enrolment of one machine.
+func (w *Workspace) DeleteInstance(ctx context.Context, agentID, id string) error {
+	return w.db.execOne(ctx, "remove the instance", `
+		DELETE FROM instances WHERE workspace_id = $1 AND agent_id = $2 AND id = $3`, w.id, agentID, id)
+}
+
+// InstanceConnected records that a machine came online and what it said of itself.
+func (w *Workspace) InstanceConnected(ctx context.Context, i Instance) error {
+	return w.db.execOne(ctx, "record that the instance came online", `
+		UPDATE instances SET hostname = $4, os = $5, arch = $6, agent_version = $7, connected_at = $8, last_seen_at = $9
+		WHERE workspace_id = $1 AND agent_id = $2 AND id = $3`,
+		w.id, i.AgentID, i.ID, i.Hostname, i.OS, i.Arch, i.Version, toMicros(i.ConnectedAt), toMicros(i.LastSeenAt))
+}
+
+// InstanceSeen records when a machine was last heard of; never backwards.
+func (w *Workspace) InstanceSeen(ctx context.Context, agentID, id string, at time.Time) error {
+	return w.db.exec(ctx, "record when the instance was last seen", `
+		UPDATE instances SET last_seen_at = $4
+		WHERE workspace_id = $1 AND agent_id = $2 AND id = $3 AND (last_seen_at IS NULL OR last_seen_at < $4)`,
+		w.id, agentID, id, toMicros(at))
+}
+
+// InstanceByID finds a machine before its workspace is known: a handshake
+// names the agent and the instance only.
+func (s *Store) InstanceByID(ctx context.Context, agentID, id string) (Instance, string, error) {
+	type found struct {
+		Instance
+		agentName string
+	}
+	f, err := one(ctx, s.read, "find the instance", func(row scanner) (f found, err error) {
+		i := &f.Instance
+		err = row.Scan(&i.ID, &i.WorkspaceID, &i.AgentID, &i.PublicKey, &i.Hostname, &i.OS, &i.Arch, &i.Version,
+			moment{&i.EnrolledAt}, optional{&i.ConnectedAt}, optional{&i.LastSeenAt}, &f.agentName)
+		return f, err
+	}, `SELECT i.id, i.workspace_id, i.agent_id, i.public_key, i.hostname, i.os, i.arch, i.agent_version,
+			i.enrolled_at, i.connected_at, i.last_seen_at, a.name
+		FROM instances i JOIN agents a ON a.workspace_id = i.workspace_id AND a.id = i.agent_id
+		WHERE i.agent_id = $1 AND i.id = $2`, agentID, id)
+	return f.Instance, f.agentName, err
+}
+
+// EnrolmentCode is a one-time code, without its secret.
+type EnrolmentCode struct {
+	WorkspaceID string
+	AgentID     string
+	CreatedBy   string
+	CreatedAt   time.Time
+	ExpiresAt   time.Time
+	UsedAt      time.Time // zero: not yet
+	UsedBy      string    // the instance that it made
+}
+
+// CreateEnrolmentCode adds a code by its hash, and removes codes that nobody
+// can use any more.
+func (w *Workspace) CreateEnrolmentCode(ctx context.Context, c EnrolmentCode, hash []byte) error {
+	return w.Atomically(ctx, func(w *Workspace) error {
+		// A week's grace, in which "expired" and "used" can be told from "unknown".
+		if err := w.db.exec(ctx, "remove expired enrolment codes", `
+			DELETE FROM enrolment_codes WHERE workspace_id = $1 AND expires_at < $2`,
+			w.id, toMicros(c.CreatedAt.Add(-7*24*time.Hour))); err != nil {
+			return err
+		}
+		return w.db.exec(ctx, "add the enrolment code", `
+			INSERT INTO enrolment_codes (hash, workspace_id, agent_id, created_by, created_at, expires_at, used_by)
+			VALUES ($1, $2, $3, $4, $5, $6, '')`,
+			hash, w.id, c.AgentID, c.CreatedBy, toMicros(c.CreatedAt), toMicros(c.ExpiresAt))
+	})
+}
+
+// Enrol uses a code up and adds the instance that it was for, both or neither.
+// Of several callers with the same code exactly one succeeds; the others get
+// ErrUsed. The code is returned also with ErrUsed and ErrExpired. The
+// instance's workspace and agent are those of the code.
+func (s *Store) Enrol(ctx context.Context, hash []byte, i Instance) (Agent, EnrolmentCode, error) {
+	var (
+		agent Agent
+		code  EnrolmentCode
+	)
+	now := toMicros(i.EnrolledAt)
+	err := s.handle().atomically(ctx, func(h handle) error {
+		n, err := h.count(ctx, "use the enrolment code", `
+			UPDATE enrolment_codes SET used_at = $2, used_by = $3 WHERE hash = $1 AND used_at IS NULL AND expires_at > $2`,
+			hash, now, i.ID)
+		if err != nil {
+			return err
+		}
+		code, err = one(ctx, h.read, "find the enrolment code", func(row scanner) (c EnrolmentCode, err error) {
+			return c, row.Scan(&c.WorkspaceID, &c.AgentID, &c.CreatedBy, moment{&c.CreatedAt}, moment{&c.ExpiresAt}, optional{&c.UsedAt}, &c.UsedBy)
+		}, `SELECT workspace_id, agent_id, created_by, created_at, expires_at, used_at, used_by FROM enrolment_codes WHERE hash = $1`, hash)
+		switch {
+		case err != nil:
+			return err
+		case n == 0 && !code.UsedAt.IsZero():
+			return fmt.Errorf("enrolment code: %w", ErrUsed)
+		case n == 0:
+			return fmt.Errorf("enrolment code: %w", ErrExpired)
+		}
+		if err := h.exec(ctx, "add the instance", `
+			INSERT INTO instances (id, workspace_id, agent_id, public_key, hostname, os, arch, agent_version, enrolled_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+			i.ID, code.WorkspaceID, code.AgentID, i.PublicKey, i.Hostname, i.OS, i.Arch, i.Version, now); err != nil {
+			return err
+		}
+		agent, err = (&Workspace{id: code.WorkspaceID, db: h, store: s}).Agent(ctx, code.AgentID)
+		return err
+	})
+	return agent, code, err
+}
