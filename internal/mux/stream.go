@@ -1,0 +1,45 @@
+package mux
+
+import (
+	"time"
+
+	"github.com/hashicorp/yamux"
+)
+
+// Chunk is the most that one frame carries, in bytes. yamux itself would put a
+// whole window into one, and every other stream would wait for it. Two chunks
+// with their headers fill one websocket message.
+const Chunk = 32<<10 - headerSize
+
+// Stream is one request and its answer.
+type Stream struct {
+	*yamux.Stream
+	session *Session
+}
+
+// Write writes p in chunks.
+func (s *Stream) Write(p []byte) (int, error) {
+	total := 0
+	for {
+		n, err := s.Stream.Write(p[total:min(len(p), total+Chunk)])
+		total += n
+		if err != nil {
+			s.session.check(err)
+			return total, err
+		}
+		if total == len(p) {
+			return total, nil
+		}
+	}
+}
+
+// Abort closes the stream and wakes whoever reads from or writes to it. Close
+// alone leaves a reader waiting for the other end.
+func (s *Stream) Abort() {
+	_ = s.SetDeadline(time.Unix(1, 0)) // can't fail
+	_ = s.Close()
+}
+
+// SessionEnded reports whether the whole session is gone. yamux gives readers
+// of its streams a plain io.EOF then.
+func (s *Stream) SessionEnded() bool { return s.session.IsClosed() }

@@ -1,0 +1,226 @@
+// Package wsconn makes a websocket into a net.Conn for the multiplexer above
+// it. Agent and relay use it alike, after the handshake.
+//
+// The multiplexer writes every frame in two small pieces. A message, a mask
+// and a system call for each would cost more than the request inside, so Write
+// only copies into a pending buffer, and whatever has gathered there while the
+// previous message was on its way leaves as one message. An idle connection
+// sends at once; a busy one sends few and large messages.
+//
+// The package never speaks of requests, never retries, and holds no buffer and
+// no goroutine for a connection on which nothing is being sent.
+package wsconn
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// MaxMessage is the longest message that a Conn sends, in bytes. The websocket
+// must be made with a WriteBufferSize of at least this, or a client's message
+// becomes several frames. 64 KiB: larger ones gain no throughput worth
+// measuring, and everything behind them waits longer.
+const MaxMessage = 64 << 10
+
+// readLimit is the longest message that is accepted: generous, so that a later
+// version may send longer ones.
+const readLimit = 1 << 20
+
+// closeGrace bounds each step of an orderly Close: sending what is pending,
+// and waiting for the other end to close too.
+const closeGrace = 500 * time.Millisecond
+
+// Options of a Conn. The zero value of Clock and OnPong will do.
+type Options struct {
+	// IdleTimeout is how long no byte may arrive before the connection is
+	// taken for dead. 0: for ever.
+	IdleTimeout time.Duration
+	// WriteTimeout is how long one message may take to leave. It must allow
+	// for MaxMessage on the slowest line that should work.
+	WriteTimeout time.Duration
+	// OnPong is told of the answer to a Ping, with the time that it took. It
+	// runs in the reader and must not block.
+	OnPong func(rtt time.Duration)
+	Clock  func() time.Time
+}
+
+// Conn is a websocket as a net.Conn. One goroutine may read while any number
+// write; Close may be called at any time and unblocks both.
+type Conn struct {
+	ws   *websocket.Conn
+	opts Options
+
+	message  io.Reader     // the message that is being read; the reader's own
+	extended time.Time     // when the read deadline was last set; the reader's own
+	readDone chan struct{} // closed when Read has failed, which is for good
+	readOnce sync.Once
+	clean    atomic.Bool  // the other end closed in order
+	seen     atomic.Int64 // Unix nanoseconds of the last byte received
+
+	mu       sync.Mutex // guards the following
+	changed  *sync.Cond // room in pending, flushing ended, or closed
+	pending  []byte     // what Write has gathered; nil where nothing is
+	ping     bool       // a ping is to be sent
+	pong     []byte     // the payload of a pong that is to be sent; nil: none
+	flushing bool       // a goroutine is sending
+	closed   bool
+	err      error // why nothing can be sent any more
+	pinged   time.Time
+
+	closing  sync.Once
+	received atomic.Int64
+	sent     atomic.Int64
+}
+
+var _ net.Conn = (*Conn)(nil)
+
+// New takes over ws, on which no message is being read or written. The caller
+// closes the Conn and touches ws no more.
+func New(ws *websocket.Conn, opts Options) *Conn {
+	if opts.Clock == nil {
+		opts.Clock = time.Now
+	}
+	if opts.WriteTimeout == 0 {
+		opts.WriteTimeout = 30 * time.Second
+	}
+	c := &Conn{ws: ws, opts: opts, readDone: make(chan struct{})}
+	c.changed = sync.NewCond(&c.mu)
+	ws.SetReadLimit(readLimit)
+	ws.SetPingHandler(c.gotPing)
+	ws.SetPongHandler(c.gotPong)
+	// Close answers a close message itself, after what is pending.
+	ws.SetCloseHandler(func(int, string) error { return nil })
+	limitUnsent(ws.NetConn())
+	c.touch()
+	return c
+}
+
+// Read reads from the messages as if they were one stream. io.EOF means that
+// the other end closed in order: everything that it wrote has arrived.
+func (c *Conn) Read(p []byte) (int, error) {
+	for {
+		if c.message == nil {
+			kind, r, err := c.ws.NextReader()
+			if err != nil {
+				return 0, c.readFailed(err)
+			}
+			if kind != websocket.BinaryMessage {
+				return 0, c.readFailed(errors.New("text message where binary ones were expected"))
+			}
+			c.message = r
+		}
+		n, err := c.message.Read(p)
+		if n > 0 {
+			c.received.Add(int64(n))
+			c.touch()
+			return n, nil
+		}
+		if err == io.EOF {
+			c.message = nil
+			continue
+		}
+		if err != nil {
+			return 0, c.readFailed(err)
+		}
+	}
+}
+
+// readFailed turns a websocket's error into a net.Conn's.
+func (c *Conn) readFailed(err error) error {
+	defer c.readOnce.Do(func() { close(c.readDone) })
+	if websocket.IsCloseError(err, websocket.CloseNormalClosure, websocket.CloseGoingAway) {
+		c.clean.Store(true)
+		return io.EOF
+	}
+	c.mu.Lock()
+	closed := c.closed
+	c.mu.Unlock()
+	if closed {
+		return net.ErrClosed
+	}
+	return fmt.Errorf("read websocket: %w", err)
+}
+
+// touch notes that a byte has arrived. The deadline is moved only now and
+// then: it costs more than reading a small frame does.
+func (c *Conn) touch() {
+	now := c.opts.Clock()
+	c.seen.Store(now.UnixNano())
+	if c.opts.IdleTimeout > 0 && now.Sub(c.extended) > c.opts.IdleTimeout/16 {
+		c.extended = now
+		// An error means that the connection is closed; Read will say so.
+		_ = c.ws.SetReadDeadline(time.Now().Add(c.opts.IdleTimeout))
+	}
+}
+
+// LastSeen is when the last byte arrived.
+func (c *Conn) LastSeen() time.Time { return time.Unix(0, c.seen.Load()) }
+
+// ClosedInOrder reports whether the other end closed in order: it sent all
+// that it had accepted before, and nothing was lost on the way here.
+func (c *Conn) ClosedInOrder() bool { return c.clean.Load() }
+
+// Traffic is how many bytes of payload were received and sent so far.
+func (c *Conn) Traffic() (received, sent int64) { return c.received.Load(), c.sent.Load() }
+
+// Close sends what is pending, tells the other end, waits a moment for it to
+// do the same, and closes. It unblocks Read and Write.
+func (c *Conn) Close() error {
+	c.closing.Do(func() {
+		c.mu.Lock()
+		c.closed = true
+		// From here on each message gets closeGrace only; see flush.
+		_ = c.ws.NetConn().SetWriteDeadline(time.Now().Add(closeGrace))
+		if len(c.pending) > 0 {
+			c.startFlush()
+		}
+		c.changed.Broadcast()
+		for c.flushing {
+			c.changed.Wait()
+		}
+		whole := c.err == nil
+		c.mu.Unlock()
+		if whole {
+			bye := websocket.FormatCloseMessage(websocket.CloseGoingAway, "")
+			if c.ws.WriteControl(websocket.CloseMessage, bye, time.Now().Add(closeGrace)) == nil {
+				c.awaitPeer()
+			}
+		}
+		_ = c.ws.Close() // the reader, if any, learns of it
+	})
+	return nil
+}
+
+// awaitPeer waits until the other end has closed as well. Closing at once
+// while its bytes are still arriving would reset the connection, and a reset
+// can overtake what was just sent.
+func (c *Conn) awaitPeer() {
+	timer := time.NewTimer(closeGrace)
+	defer timer.Stop()
+	select {
+	case <-c.readDone:
+	case <-timer.C:
+	}
+}
+
+// LocalAddr is the local address of the TCP connection.
+func (c *Conn) LocalAddr() net.Addr { return c.ws.LocalAddr() }
+
+// RemoteAddr is the address of the other end of the TCP connection.
+func (c *Conn) RemoteAddr() net.Addr { return c.ws.RemoteAddr() }
+
+// SetDeadline is not supported: IdleTimeout and WriteTimeout take its place.
+func (c *Conn) SetDeadline(time.Time) error { return errors.ErrUnsupported }
+
+// SetReadDeadline is not supported; see SetDeadline.
+func (c *Conn) SetReadDeadline(time.Time) error { return errors.ErrUnsupported }
+
+// SetWriteDeadline is not supported; see SetDeadline.
+func (c *Conn) SetWriteDeadline(time.Time) error { return errors.ErrUnsupported }

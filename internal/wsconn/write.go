@@ -1,0 +1,165 @@
+package wsconn
+
+import (
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// buffers are lent to connections that have something to send.
+var buffers = sync.Pool{New: func() any { return new([MaxMessage]byte) }}
+
+// Write accepts p for sending, and blocks while the pending buffer is full. An
+// error of an earlier message is returned by a later Write.
+func (c *Conn) Write(p []byte) (int, error) { return c.write(p, true) }
+
+// WriteHeld accepts p like Write, but leaves it to the next Write to send it:
+// for the header of something whose body follows at once.
+func (c *Conn) WriteHeld(p []byte) (int, error) { return c.write(p, false) }
+
+func (c *Conn) write(p []byte, send bool) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	total := 0
+	for {
+		if c.err != nil {
+			return total, c.err
+		}
+		if c.closed {
+			return total, net.ErrClosed
+		}
+		if c.pending == nil {
+			c.pending = buffers.Get().(*[MaxMessage]byte)[:0]
+		}
+		n := min(len(p)-total, MaxMessage-len(c.pending))
+		c.pending = append(c.pending, p[total:total+n]...)
+		total += n
+		if total == len(p) {
+			if send {
+				c.startFlush()
+			}
+			return total, nil
+		}
+		c.startFlush()
+		c.changed.Wait()
+	}
+}
+
+// Ping asks the other end for an answer, of which OnPong will be told. It does
+// not block.
+func (c *Conn) Ping() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed || c.err != nil {
+		return
+	}
+	c.ping = true
+	c.startFlush()
+}
+
+// gotPing runs in the reader. The answer is left to the flushing goroutine: a
+// reader that waits for a full line would stop both directions.
+func (c *Conn) gotPing(payload string) error {
+	c.touch()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed || c.err != nil {
+		return nil
+	}
+	c.pong = append(make([]byte, 0, len(payload)), payload...)
+	c.startFlush()
+	return nil
+}
+
+// gotPong runs in the reader.
+func (c *Conn) gotPong(string) error {
+	c.touch()
+	c.mu.Lock()
+	pinged := c.pinged
+	c.pinged = time.Time{}
+	c.mu.Unlock()
+	if !pinged.IsZero() && c.opts.OnPong != nil {
+		c.opts.OnPong(time.Since(pinged))
+	}
+	return nil
+}
+
+// startFlush sees to it that a goroutine is sending. It belongs to the Conn:
+// Close waits for it. mu is held.
+func (c *Conn) startFlush() {
+	if !c.flushing && c.err == nil {
+		c.flushing = true
+		go c.flush()
+	}
+}
+
+// flush sends until nothing is left to send.
+func (c *Conn) flush() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	defer func() {
+		c.flushing = false
+		c.changed.Broadcast()
+	}()
+	for c.err == nil && (c.pending != nil || c.ping || c.pong != nil) {
+		batch, ping, pong := c.pending, c.ping, c.pong
+		c.pending, c.ping, c.pong = nil, false, nil
+		if ping && c.pinged.IsZero() {
+			c.pinged = time.Now()
+		}
+		timeout := c.opts.WriteTimeout
+		if c.closed {
+			timeout = closeGrace
+		}
+		c.mu.Unlock()
+		c.changed.Broadcast()
+		err := c.send(batch, ping, pong, timeout)
+		if batch != nil {
+			buffers.Put((*[MaxMessage]byte)(batch[:MaxMessage]))
+		}
+		c.mu.Lock()
+		if err != nil {
+			c.fail(err)
+		}
+	}
+}
+
+// send writes heartbeats first, so that a busy line does not look dead.
+func (c *Conn) send(batch []byte, ping bool, pong []byte, timeout time.Duration) error {
+	deadline := time.Now().Add(timeout)
+	if pong != nil {
+		if err := c.ws.WriteControl(websocket.PongMessage, pong, deadline); err != nil {
+			return err
+		}
+	}
+	if ping {
+		if err := c.ws.WriteControl(websocket.PingMessage, nil, deadline); err != nil {
+			return err
+		}
+	}
+	if len(batch) == 0 {
+		return nil
+	}
+	if err := c.ws.SetWriteDeadline(deadline); err != nil {
+		return err
+	}
+	if err := c.ws.WriteMessage(websocket.BinaryMessage, batch); err != nil {
+		return err
+	}
+	c.sent.Add(int64(len(batch)))
+	return nil
+}
+
+// fail ends the connection after a message that could not be sent: the other
+// end would miss a part of the stream. mu is held.
+func (c *Conn) fail(err error) {
+	c.err = fmt.Errorf("write websocket: %w", err)
+	if c.pending != nil {
+		buffers.Put((*[MaxMessage]byte)(c.pending[:MaxMessage]))
+		c.pending = nil
+	}
+	_ = c.ws.Close() // wakes the reader, which reports the end
+}
