@@ -3,7 +3,11 @@
 // knows whether that leads straight to the application or through an agent.
 package session
 
-import "time"
+import (
+	"context"
+	"errors"
+	"time"
+)
 
 // Session is a signed-in state at an application: the Set-Cookie lines that it
 // gave, each with the URL that answered and the time, to be replayed into a
@@ -16,6 +20,10 @@ type Session struct {
 	SignIns      int         `json:"signIns"` // how often this connection has signed in, this time included
 	Reason       string      `json:"reason"`  // why the last sign-in happened, for a person
 	Cookies      []SetCookie `json:"cookies"`
+	// Settings is a digest of what the sign-in was made with. A session made
+	// with other settings than the connection's present ones is not used. Like
+	// the cookies, it is for the store alone.
+	Settings string `json:"settings,omitempty"`
 }
 
 // SetCookie is one Set-Cookie header field as it was received.
@@ -24,3 +32,17 @@ type SetCookie struct {
 	Line string    `json:"line"`
 	At   time.Time `json:"at"`
 }
+
+// Store keeps one session per connection, encrypted. Package registry
+// implements it.
+type Store interface {
+	// LoadSession returns ErrNone where the connection has no session.
+	LoadSession(ctx context.Context, workspaceID, connectionID string) (Session, error)
+	// SaveSession puts s in the place of the connection's session.
+	SaveSession(ctx context.Context, workspaceID string, s Session) error
+	// DeleteSession does nothing where there is none.
+	DeleteSession(ctx context.Context, workspaceID, connectionID string) error
+}
+
+// ErrNone: the connection has no session.
+var ErrNone = errors.New("no session")

@@ -1,0 +1,278 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"sallyport/relay/connection"
+)
+
+// Options of a Keeper. Store, NewID and Log are required.
+type Options struct {
+	Store Store
+	NewID func() string // of sessions
+	Clock func() time.Time
+	Log   *zap.Logger
+}
+
+// Keeper keeps the session of every connection: in memory while it is used,
+// in the store for the next start. It signs in where there is none, once for
+// however many requests wait for it.
+type Keeper struct {
+	store Store
+	newID func() string
+	clock func() time.Time
+	log   *zap.Logger
+
+	// Sign-ins outlive the requests that began them, since others wait for
+	// them too; Close ends them.
+	ctx    context.Context
+	cancel context.CancelFunc
+	signIn sync.WaitGroup
+
+	mu      sync.Mutex // guards the following, and what is in an entry
+	entries map[key]*entry
+	closed  bool
+	swept   time.Time
+}
+
+type key struct{ workspaceID, connectionID string }
+
+// entry is what the Keeper knows of one connection.
+type entry struct {
+	held    *Held   // nil: not loaded yet, or none
+	flight  *flight // nil: no sign-in is under way
+	backoff backoff
+	drops   int       // counts Drop, so that a sign-in begun before one is not kept
+	used    time.Time // when last asked for
+
+	saving sync.Mutex // held while the store is written, so that an older state can't overtake
+}
+
+// NewKeeper returns a Keeper; Close it.
+func NewKeeper(o Options) *Keeper {
+	k := &Keeper{store: o.Store, newID: o.NewID, clock: o.Clock, log: o.Log, entries: make(map[key]*entry)}
+	if k.clock == nil {
+		k.clock = time.Now
+	}
+	if k.log == nil {
+		k.log = zap.NewNop()
+	}
+	k.ctx, k.cancel = context.WithCancel(context.Background())
+	return k
+}
+
+// Close ends sign-ins under way and waits for them.
+func (k *Keeper) Close() {
+	k.mu.Lock()
+	k.closed = true
+	k.mu.Unlock()
+	k.cancel()
+	k.signIn.Wait()
+}
+
+// Current returns the connection's session: the one that is held or stored, or
+// that of one sign-in for all who ask meanwhile. A connection that needs no
+// sign-in gets an empty jar that keeps nothing.
+//
+// The error is the road's *proto.Error where the application could not be
+// asked, and a *proto.Error with sign_in_failed where it refused, or where it
+// refused lately and is not asked again yet.
+func (k *Keeper) Current(ctx context.Context, rt http.RoundTripper, c *connection.Connection, requestID string) (*Held, error) {
+	if c.Auth.Type != connection.AuthCookie {
+		return &Held{}, nil
+	}
+	if c.ID == "" {
+		return k.unsaved(ctx, rt, c, requestID)
+	}
+	settings := digest(c)
+	for {
+		k.mu.Lock()
+		e := k.entryLocked(key{c.WorkspaceID, c.ID})
+		if h := e.held; h != nil && h.session.Settings == settings && h.Jar.live() {
+			k.mu.Unlock()
+			return h, nil
+		}
+		f, err := k.board(e, settings, journey{rt: rt, c: c, requestID: requestID, reason: "the connection had no session", mayLoad: true})
+		k.mu.Unlock()
+		if err != nil {
+			return nil, err
+		}
+		if err := f.wait(ctx); err != nil {
+			return nil, err
+		}
+		if f.settings == settings {
+			return f.held, k.told(f)
+		}
+	}
+}
+
+// Renew returns a session in the place of one that the application no longer
+// accepts: one sign-in however many callers held it. Where another has signed
+// in meanwhile, that session is returned. The reason is for a person.
+func (k *Keeper) Renew(ctx context.Context, rt http.RoundTripper, c *connection.Connection, stale *Held, requestID, reason string) (*Held, error) {
+	if c.Auth.Type != connection.AuthCookie {
+		return stale, nil
+	}
+	if c.ID == "" {
+		return k.unsaved(ctx, rt, c, requestID)
+	}
+	settings := digest(c)
+	for {
+		k.mu.Lock()
+		e := k.entryLocked(key{c.WorkspaceID, c.ID})
+		if e.held != nil && e.held != stale && e.held.session.ID != stale.session.ID && e.held.session.Settings == settings {
+			h := e.held
+			k.mu.Unlock()
+			return h, nil
+		}
+		if e.held == stale {
+			e.held = nil
+		}
+		f, err := k.board(e, settings, journey{rt: rt, c: c, requestID: requestID, reason: reason, mayLoad: true, staleID: stale.session.ID})
+		k.mu.Unlock()
+		if err != nil {
+			return nil, err
+		}
+		if err := f.wait(ctx); err != nil {
+			return nil, err
+		}
+		if f.settings == settings {
+			return f.held, k.told(f)
+		}
+	}
+}
+
+// SignIn signs in afresh, whatever session there is and however often it has
+// failed: a person asks for it. Where the connection has been saved, the
+// session is kept and stored in the place of the former; a failed sign-in
+// leaves that as it is. One sign-in at a time: it waits for one under way.
+//
+// The Attempt is returned with every error of the sign-in itself.
+func (k *Keeper) SignIn(ctx context.Context, rt http.RoundTripper, c *connection.Connection, requestID, reason string) (*Attempt, error) {
+	if c.ID == "" {
+		a, err := attempt(ctx, rt, c, requestID, k.clock)
+		if err == nil {
+			a.Session = k.newSession(c, a.Jar, digest(c), reason, 0)
+		}
+		return a, err
+	}
+	settings := digest(c)
+	for {
+		k.mu.Lock()
+		e := k.entryLocked(key{c.WorkspaceID, c.ID})
+		before := e.flight
+		var mine *flight
+		var err error
+		if before == nil {
+			mine, err = k.depart(e, settings, journey{rt: rt, c: c, requestID: requestID, reason: reason})
+		}
+		k.mu.Unlock()
+		if err != nil {
+			return nil, err
+		}
+		if mine == nil {
+			if err := before.wait(ctx); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if err := mine.wait(ctx); err != nil {
+			return nil, err
+		}
+		return mine.attempt, mine.err
+	}
+}
+
+// unsaved signs in for a connection that is not on file: nothing is kept.
+func (k *Keeper) unsaved(ctx context.Context, rt http.RoundTripper, c *connection.Connection, requestID string) (*Held, error) {
+	a, err := attempt(ctx, rt, c, requestID, k.clock)
+	if err != nil {
+		return nil, k.callersError(err, time.Time{})
+	}
+	return &Held{Jar: a.Jar}, nil
+}
+
+// Stored is the connection's session as it is now, ErrNone where it has none.
+func (k *Keeper) Stored(ctx context.Context, workspaceID, connectionID string) (Session, error) {
+	s, err := k.store.LoadSession(ctx, workspaceID, connectionID)
+	if err != nil {
+		return Session{}, err
+	}
+	k.mu.Lock()
+	e := k.entries[key{workspaceID, connectionID}]
+	var h *Held
+	if e != nil {
+		h = e.held
+	}
+	k.mu.Unlock()
+	if h != nil && h.session.ID == s.ID {
+		s, _ = h.snapshot()
+	}
+	return s, nil
+}
+
+// Drop forgets the connection's session, also in the store, and that sign-ins
+// have failed. The application is not told.
+func (k *Keeper) Drop(ctx context.Context, workspaceID, connectionID string) error {
+	k.mu.Lock()
+	e := k.entryLocked(key{workspaceID, connectionID})
+	e.held, e.backoff = nil, backoff{}
+	e.drops++
+	k.mu.Unlock()
+	e.saving.Lock()
+	defer e.saving.Unlock()
+	return k.store.DeleteSession(ctx, workspaceID, connectionID)
+}
+
+// State tells whether the connection's sign-in fails.
+func (k *Keeper) State(workspaceID, connectionID string) State {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if e := k.entries[key{workspaceID, connectionID}]; e != nil {
+		return e.backoff.state()
+	}
+	return State{}
+}
+
+func (k *Keeper) entry(workspaceID, connectionID string) *entry {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.entryLocked(key{workspaceID, connectionID})
+}
+
+// idle is how long a connection that nobody uses is kept in memory.
+const idle = time.Hour
+
+func (k *Keeper) entryLocked(at key) *entry {
+	now := k.clock()
+	e := k.entries[at]
+	if e == nil {
+		if now.Sub(k.swept) > idle {
+			k.swept = now
+			for other, e := range k.entries {
+				// What fails is kept: forgetting it would lift the back-off.
+				if e.flight == nil && e.backoff.failures == 0 && now.Sub(e.used) > idle {
+					delete(k.entries, other)
+				}
+			}
+		}
+		e = &entry{}
+		k.entries[at] = e
+	}
+	e.used = now
+	return e
+}
+
+func (k *Keeper) current(e *entry) *Held {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return e.held
+}
+
+func isNone(err error) bool { return errors.Is(err, ErrNone) }
