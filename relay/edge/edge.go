@@ -1,0 +1,114 @@
+// Package edge is what every HTTP request to the relay passes first: its
+// request id, the client's address behind proxies, the protection against
+// requests that other sites make in a browser's name, security header fields,
+// the access log, and the last catch for a panic. Package cli wraps it around
+// all doors at once. It knows of no path, no actor and no rule.
+package edge
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// Options of the edge.
+type Options struct {
+	Log *zap.Logger
+	// Clock, for durations in the access log.
+	Clock func() time.Time
+	// TrustProxies are the reverse proxies whose X-Forwarded-For is believed.
+	TrustProxies []netip.Prefix
+	// HTTPS: the public URL is https, so browsers may be told to stay with it.
+	HTTPS bool
+	// Origins are further origins that browsers may send changes from: the
+	// public URL's own, where a proxy in front rewrites Host.
+	Origins []string
+	// Refused answers a request from another site's page.
+	Refused http.Handler
+	// Quiet reports whether a request is not worth a line at level info: those
+	// of health checks and scrapers.
+	Quiet func(*http.Request) bool
+}
+
+// Wrap puts the edge around next.
+func Wrap(next http.Handler, o Options) (http.Handler, error) {
+	cross := http.NewCrossOriginProtection()
+	for _, origin := range o.Origins {
+		if err := cross.AddTrustedOrigin(origin); err != nil {
+			return nil, err
+		}
+	}
+	if o.Refused != nil {
+		cross.SetDenyHandler(o.Refused)
+	}
+	protected := cross.Handler(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := o.Clock()
+		id := acceptedID(r.Header.Get("X-Request-Id"))
+		if id == "" {
+			id = newID()
+		}
+		h := w.Header()
+		h.Set("X-Request-Id", id)
+		secure(h, o.HTTPS)
+		r = r.WithContext(context.WithValue(r.Context(), idKey{}, id))
+		r.RemoteAddr = clientAddress(r, o.TrustProxies)
+		seen := &observed{ResponseWriter: w}
+		defer func() {
+			fault := recover()
+			cut := fault != nil && (fault == http.ErrAbortHandler || seen.wroteHeader || seen.hijacked)
+			if fault != nil && !cut {
+				http.Error(seen, "The relay met a fault of its own. Its log has more under request id "+id+".", http.StatusInternalServerError)
+			}
+			logAccess(o, r, seen, id, o.Clock().Sub(start), fault)
+			if cut {
+				panic(http.ErrAbortHandler) // so that the client sees a cut answer as cut
+			}
+		}()
+		protected.ServeHTTP(seen, r)
+	}), nil
+}
+
+// secure sets the header fields that suit every answer. Pages and the docs add
+// a Content-Security-Policy of their own.
+func secure(h http.Header, https bool) {
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	if https {
+		h.Set("Strict-Transport-Security", "max-age=31536000")
+	}
+}
+
+// logAccess writes one line per request. The path is logged, its query never
+// is: it may hold what callers should not have put there.
+func logAccess(o Options, r *http.Request, seen *observed, id string, took time.Duration, fault any) {
+	level := zap.InfoLevel
+	switch {
+	case fault != nil && fault != http.ErrAbortHandler:
+		level = zap.ErrorLevel
+	case o.Quiet != nil && o.Quiet(r):
+		level = zap.DebugLevel
+	}
+	line := o.Log.Check(level, "request")
+	if line == nil {
+		return
+	}
+	fields := []zap.Field{
+		zap.String("requestId", id),
+		zap.String("method", r.Method),
+		zap.String("path", r.URL.Path),
+		zap.Int("status", seen.status()),
+		zap.Int64("bytes", seen.bytes),
+		zap.Duration("took", took),
+		zap.String("client", r.RemoteAddr),
+	}
+	if fault != nil && fault != http.ErrAbortHandler {
+		fields = append(fields, zap.Any("panic", fault), zap.Stack("stack"))
+	}
+	line.Write(fields...)
+}
