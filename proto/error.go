@@ -99,6 +99,7 @@ const (
 	ReasonNotTLS           Reason = "not_tls"            // target_tls: plain text on an https URI; Facts: address
 	ReasonTLSHandshake     Reason = "tls_handshake"      // target_tls: any other handshake failure
 	ReasonAddress          Reason = "forbidden_address"  // address_forbidden; Facts: host, address
+	ReasonProxyRefused     Reason = "proxy_refused"      // target_unreachable; Facts: proxy, status
 	ReasonTooManyRedirects Reason = "too_many_redirects" // Facts: location
 )
 

@@ -1,0 +1,56 @@
+// Package forward serves one request that came down a tunnel: it reads an
+// absolute-form HTTP/1.1 request from a stream, has it performed by the
+// transport it was given, and writes the answer back, streaming both bodies.
+//
+// Package link calls it, once for each stream that the relay opens. It keeps
+// nothing between requests and holds no rule about what may be reached.
+package forward
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// Options configure a Forwarder.
+type Options struct {
+	Transport http.RoundTripper // performs the requests; its errors are *proto.Error
+	Log       *zap.Logger       // nil means none
+	Clock     func() time.Time  // nil means time.Now
+}
+
+// Forwarder serves requests. It is safe for concurrent use.
+type Forwarder struct {
+	transport http.RoundTripper
+	log       *zap.Logger
+	clock     func() time.Time
+	inFlight  atomic.Int64
+}
+
+// New makes a Forwarder.
+func New(o Options) *Forwarder {
+	f := &Forwarder{transport: o.Transport, log: o.Log, clock: o.Clock}
+	if f.log == nil {
+		f.log = zap.NewNop()
+	}
+	if f.clock == nil {
+		f.clock = time.Now
+	}
+	return f
+}
+
+// InFlight is how many requests are being served now.
+func (f *Forwarder) InFlight() int { return int(f.inFlight.Load()) }
+
+// Serve serves the one request on the stream and closes the stream. It returns
+// when everything it started has ended. The request to the target is cancelled
+// when ctx ends, or when the relay closes its side of the stream.
+func (f *Forwarder) Serve(ctx context.Context, stream net.Conn) {
+	f.inFlight.Add(1)
+	defer f.inFlight.Add(-1)
+	f.serve(ctx, stream)
+}

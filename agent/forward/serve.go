@@ -1,0 +1,227 @@
+package forward
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"sallyport/internal/logging"
+	"sallyport/proto"
+)
+
+const (
+	// readBuffer holds a usual request whole, header and small body.
+	readBuffer = 4 << 10
+	// headerLimit is the most that a request's header may measure.
+	headerLimit = 64 << 10
+	// headerTimeout is how long a stream may stay open with no whole header: a
+	// relay writes it in one go.
+	headerTimeout = 30 * time.Second
+)
+
+var (
+	readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, readBuffer) }}
+
+	errHeaderTooLarge = errors.New("request header is larger than 64 KiB")
+)
+
+// call is one request being served.
+type call struct {
+	*Forwarder
+	stream net.Conn
+	in     *bufio.Reader
+	input  headLimit // what in reads from
+	out    *answer
+	req    *http.Request
+	body   *requestBody // nil: none, or it was there whole
+	start  time.Time
+	cancel context.CancelFunc
+
+	watcher sync.WaitGroup
+}
+
+func (f *Forwarder) serve(ctx context.Context, stream net.Conn) {
+	ctx, cancel := context.WithCancel(ctx)
+	c := &call{Forwarder: f, stream: stream, start: f.clock(), cancel: cancel}
+	c.in = readers.Get().(*bufio.Reader)
+	c.input = headLimit{stream: stream, left: headerLimit}
+	c.in.Reset(&c.input)
+	c.out = newAnswer(stream)
+	stop := context.AfterFunc(ctx, func() { c.interrupt() })
+	defer c.end(stop)
+	defer c.contain()
+	if err := c.readRequest(); err != nil {
+		c.refuse(err)
+		return
+	}
+	c.perform(ctx)
+}
+
+// end closes the stream, which makes every goroutine that reads from it return,
+// waits for them, and gives the buffers back.
+func (c *call) end(stop func() bool) {
+	stop()
+	c.cancel()
+	_ = c.stream.Close() // all was flushed before, or its failure is known
+	if c.body != nil {
+		_ = c.body.Close()
+	}
+	c.watcher.Wait()
+	c.out.release()
+	if c.body == nil || c.body.drained() { // else the transport may still be reading
+		c.in.Reset(nil)
+		readers.Put(c.in)
+	}
+}
+
+// interrupt lets whoever waits for the stream go.
+func (c *call) interrupt() { _ = c.stream.SetDeadline(time.Unix(1, 0)) }
+
+// contain turns a panic into an answer, so that one request cannot take the
+// others down. The value is not logged where it may quote the request.
+func (c *call) contain() {
+	v := recover()
+	if v == nil {
+		return
+	}
+	c.log.Error("request panicked", append(c.fields(), zap.String("panic", panicText(v)), zap.ByteString("stack", debug.Stack()))...)
+	c.fail(&proto.Error{Code: proto.CodeInternal, Outcome: proto.OutcomeUnknown, Detail: "The agent met a fault of its own while it served the request.", Hint: "Look for the request's id in the agent's log, and report what you find."})
+}
+
+func panicText(v any) string {
+	type runtimeError interface{ RuntimeError() }
+	if e, ok := v.(error); ok {
+		if r, ok := v.(runtimeError); ok {
+			_ = r
+			return e.Error()
+		}
+	}
+	return fmt.Sprintf("%T", v)
+}
+
+// readRequest reads the header, and makes the body ready to be streamed.
+func (c *call) readRequest() error {
+	if err := c.stream.SetReadDeadline(time.Now().Add(headerTimeout)); err != nil {
+		return fmt.Errorf("bound the time for the header: %w", err)
+	}
+	req, err := http.ReadRequest(c.in)
+	if err != nil {
+		return err
+	}
+	if err := c.stream.SetReadDeadline(time.Time{}); err != nil {
+		return fmt.Errorf("unbound the time after the header: %w", err)
+	}
+	c.input.left = -1
+	if (req.URL.Scheme != "http" && req.URL.Scheme != "https") || req.URL.Host == "" {
+		return errors.New("the request names no target: it is not in absolute form")
+	}
+	req.RequestURI = ""
+	req.Close = false // about the stream, not about the connection to the target
+	stripHopByHop(req.Header)
+	c.req = req
+	c.takeBody()
+	return nil
+}
+
+// takeBody prepares the request's body. One that has come whole together with
+// the header is taken out of the stream, so that it can be sent again should a
+// kept-alive connection to the target prove dead before a byte of it was sent.
+func (c *call) takeBody() {
+	req := c.req
+	n := req.ContentLength
+	switch {
+	case n == 0 || req.Body == http.NoBody:
+		req.Body = http.NoBody
+	case n > 0 && int64(c.in.Buffered()) >= n:
+		whole := make([]byte, n)
+		_, _ = io.ReadFull(c.in, whole) // from the buffer: it can't fail
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(whole)), nil }
+		req.Body = io.NopCloser(bytes.NewReader(whole))
+	default:
+		c.body = &requestBody{from: req.Body, over: make(chan struct{})}
+		req.Body = c.body
+	}
+}
+
+// watch cancels the request when the relay closes its side of the stream. It
+// reads what nobody else reads: everything after the request's body.
+func (c *call) watch() {
+	if c.body != nil {
+		<-c.body.over
+	}
+	_, _ = io.Copy(io.Discard, c.in) // its end, or its failure, is the message
+	c.cancel()
+}
+
+func (c *call) perform(ctx context.Context) {
+	c.watcher.Go(c.watch)
+	if !idempotent(c.req.Method) {
+		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { c.out.started() }})
+	}
+	resp, err := c.transport.RoundTrip(c.req.WithContext(ctx))
+	if err != nil {
+		c.fail(asError(err))
+		return
+	}
+	defer resp.Body.Close()
+	err = c.out.send(c.req.Method, resp)
+	if err != nil {
+		c.log.Warn("answer broke off", append(c.fields(), zap.Int("status", resp.StatusCode), zap.String("error", err.Error()))...)
+		return
+	}
+	if ce := c.log.Check(zap.InfoLevel, "request served"); ce != nil {
+		ce.Write(append(c.fields(), zap.Int("status", resp.StatusCode))...)
+	}
+}
+
+// refuse answers a request that could not be read.
+func (c *call) refuse(err error) {
+	e := &proto.Error{Code: proto.CodeValidation, Outcome: proto.OutcomeNotSent, Err: err, Detail: fmt.Sprintf("The agent could not read the request: %v.", err)}
+	if errors.Is(err, errHeaderTooLarge) {
+		e.Code, e.Detail = proto.CodeTooLarge, "The request's header is larger than the 64 KiB that an agent takes."
+		e.Hint = "Send fewer or shorter header fields."
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) { // the relay gave up: nobody reads an answer
+		c.log.Debug("stream closed before its request was whole", zap.Duration("duration", c.clock().Sub(c.start)))
+		return
+	}
+	c.fail(e)
+}
+
+// fail answers with an error made here, if nothing was answered yet.
+func (c *call) fail(e *proto.Error) {
+	if ce := c.log.Check(zap.WarnLevel, "request failed"); ce != nil {
+		ce.Write(append(c.fields(), zap.String("code", string(e.Code)), zap.String("reason", string(e.Reason)), zap.String("outcome", string(e.Outcome)))...)
+	}
+	c.out.sendError(e)
+}
+
+// fields are what every line about the request says: never a query, a header
+// field or a body.
+func (c *call) fields() []zap.Field {
+	fields := make([]zap.Field, 0, 12)
+	if c.req != nil {
+		fields = append(fields, logging.RequestID(c.req.Header.Get(proto.HeaderRequestID)), logging.Connection(c.req.Header.Get(proto.HeaderConnection)),
+			zap.String("method", c.req.Method), zap.String("host", c.req.URL.Host), zap.String("path", c.req.URL.EscapedPath()))
+	}
+	return append(fields, zap.Int64("bytes", c.out.bodyBytes), zap.Duration("duration", c.clock().Sub(c.start)))
+}
+
+// asError is err as a *proto.Error; the transport's own errors are.
+func asError(err error) *proto.Error {
+	if e := proto.AsError(err); e != nil {
+		return e
+	}
+	return &proto.Error{Code: proto.CodeInternal, Outcome: proto.OutcomeUnknown, Detail: "The agent could not perform the request.", Err: err}
+}

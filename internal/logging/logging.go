@@ -1,0 +1,100 @@
+// Package logging makes the zap logger that both binaries log with. The logger
+// is passed to whoever logs; there is no global one.
+//
+// Messages are lower-case constants with fields. The package gives the names of
+// those fields that occur in many rooms, so that one search finds a request on
+// relay and agent alike. It never sees, and nobody may pass it, a secret, a
+// cookie, a token, a body, or a query string.
+package logging
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// Options say how to log.
+type Options struct {
+	Format string    // "json" (default) or "console"
+	Level  string    // "debug", "info" (default), "warn" or "error"
+	Output io.Writer // written to by one goroutine at a time; required
+}
+
+// New makes a logger. The level may be changed while it is in use. The error
+// names the option that is wrong and what it may be.
+func New(o Options) (*zap.Logger, zap.AtomicLevel, error) {
+	level, err := ParseLevel(o.Level)
+	if err != nil {
+		return nil, zap.AtomicLevel{}, err
+	}
+	encoder, err := newEncoder(o.Format)
+	if err != nil {
+		return nil, zap.AtomicLevel{}, err
+	}
+	atomic := zap.NewAtomicLevelAt(level)
+	sink := zapcore.Lock(zapcore.AddSync(o.Output))
+	return zap.New(zapcore.NewCore(encoder, sink, atomic), zap.ErrorOutput(sink)), atomic, nil
+}
+
+// ParseLevel reads a level's name; the empty name is info.
+func ParseLevel(name string) (zapcore.Level, error) {
+	switch strings.ToLower(name) {
+	case "debug":
+		return zapcore.DebugLevel, nil
+	case "", "info":
+		return zapcore.InfoLevel, nil
+	case "warn":
+		return zapcore.WarnLevel, nil
+	case "error":
+		return zapcore.ErrorLevel, nil
+	}
+	return 0, fmt.Errorf("log level %q: choose debug, info, warn or error", name)
+}
+
+func newEncoder(format string) (zapcore.Encoder, error) {
+	c := zapcore.EncoderConfig{
+		TimeKey: "time", LevelKey: "level", NameKey: "logger", MessageKey: "msg", StacktraceKey: "stack",
+		EncodeTime:     encodeTime,
+		EncodeLevel:    zapcore.LowercaseLevelEncoder,
+		EncodeDuration: encodeMillis,
+		EncodeName:     zapcore.FullNameEncoder,
+	}
+	switch strings.ToLower(format) {
+	case "", "json":
+		return zapcore.NewJSONEncoder(c), nil
+	case "console":
+		c.EncodeLevel = zapcore.CapitalLevelEncoder
+		c.EncodeDuration = zapcore.StringDurationEncoder
+		c.ConsoleSeparator = "  "
+		return zapcore.NewConsoleEncoder(c), nil
+	}
+	return nil, fmt.Errorf("log format %q: choose json or console", format)
+}
+
+// encodeTime writes UTC with milliseconds, so that lines of relay and agent
+// sort together wherever the machines stand.
+func encodeTime(t time.Time, enc zapcore.PrimitiveArrayEncoder) {
+	enc.AppendString(t.UTC().Format("2006-01-02T15:04:05.000Z07:00"))
+}
+
+// encodeMillis writes durations as milliseconds with a fraction; fields that
+// hold one end in "_ms" or are named "duration".
+func encodeMillis(d time.Duration, enc zapcore.PrimitiveArrayEncoder) {
+	enc.AppendFloat64(float64(d.Microseconds()) / 1000)
+}
+
+// RequestID is the field that follows one request through relay and agent.
+func RequestID(id string) zap.Field { return zap.String("request_id", id) }
+
+// Connection is the field that names the connection a request belongs to.
+func Connection(id string) zap.Field { return zap.String("connection", id) }
+
+// Agent is the field that names an agent.
+func Agent(id string) zap.Field { return zap.String("agent", id) }
+
+// Instance is the field that names one machine of an agent.
+func Instance(id string) zap.Field { return zap.String("instance", id) }
