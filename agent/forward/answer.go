@@ -16,8 +16,8 @@ import (
 
 const (
 	// bufferSize is what an answer is written in: a full buffer is one write to
-	// the stream.
-	bufferSize = 36 << 10
+	// the stream, and thus one frame of the tunnel, which others wait behind.
+	bufferSize = 32 << 10
 	// chunkOverhead is the room that a chunk's frame takes: eight digits, and
 	// CR LF before and after the data.
 	chunkOverhead = 8 + 2 + 2
@@ -43,6 +43,7 @@ type answer struct {
 	timer     *time.Timer
 	bodyBytes int64
 	chunked   bool
+	told      bool // the relay knows that the request is being sent
 	begun     bool // the final response's header is in the buffer
 
 	// mu guards the following: the timer flushes beside a read of the body.
@@ -59,7 +60,7 @@ func newAnswer(stream net.Conn) *answer {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.stream, a.sent, a.filled, a.failed, a.armed = stream, 0, 0, nil, false
-	a.bodyBytes, a.chunked, a.begun = 0, false, false
+	a.bodyBytes, a.chunked, a.told, a.begun = 0, false, false, false
 	return a
 }
 
@@ -74,13 +75,15 @@ func (a *answer) release() {
 	answers.Put(a)
 }
 
-// started tells the relay that the request is about to be sent to the target.
-func (a *answer) started() {
-	if a.begun || a.bodyBytes < 0 {
-		return
+// started tells the relay, once, that the request is about to be sent to the
+// target.
+func (a *answer) started() error {
+	if a.told || a.begun {
+		return nil
 	}
+	a.told = true
 	a.add("HTTP/1.1 102 Processing\r\n" + proto.HeaderStarted + ": 1\r\n\r\n")
-	_ = a.flush() // its failure shows with the next
+	return a.flush()
 }
 
 // add puts text into the buffer, which grows for a large header.

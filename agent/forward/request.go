@@ -84,13 +84,6 @@ func (b *requestBody) finish() {
 	}
 }
 
-// drained says that no Read is under way and none will come.
-func (b *requestBody) drained() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.ended
-}
-
 // hopByHop are the fields that concern one connection only (RFC 9110, section
 // 7.6.1), and those of old that mean the same.
 var hopByHop = [...]string{"Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer", "Transfer-Encoding", "Upgrade"}
@@ -106,14 +99,4 @@ func stripHopByHop(h http.Header) {
 	for _, name := range hopByHop {
 		delete(h, name)
 	}
-}
-
-// idempotent says whether doing the request twice is the same as once (RFC
-// 9110, section 9.2.2).
-func idempotent(method string) bool {
-	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete:
-		return true
-	}
-	return false
 }

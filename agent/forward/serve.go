@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -79,10 +80,8 @@ func (c *call) end(stop func() bool) {
 	}
 	c.watcher.Wait()
 	c.out.release()
-	if c.body == nil || c.body.drained() { // else the transport may still be reading
-		c.in.Reset(nil)
-		readers.Put(c.in)
-	}
+	c.in.Reset(nil)
+	readers.Put(c.in)
 }
 
 // interrupt lets whoever waits for the stream go.
@@ -96,16 +95,12 @@ func (c *call) contain() {
 		return
 	}
 	c.log.Error("request panicked", append(c.fields(), zap.String("panic", panicText(v)), zap.ByteString("stack", debug.Stack()))...)
-	c.fail(&proto.Error{Code: proto.CodeInternal, Outcome: proto.OutcomeUnknown, Detail: "The agent met a fault of its own while it served the request.", Hint: "Look for the request's id in the agent's log, and report what you find."})
+	c.out.sendError(&proto.Error{Code: proto.CodeInternal, Outcome: proto.OutcomeUnknown, Detail: "The agent met a fault of its own while it served the request.", Hint: "Look for the request's id in the agent's log, and report what you find."})
 }
 
 func panicText(v any) string {
-	type runtimeError interface{ RuntimeError() }
-	if e, ok := v.(error); ok {
-		if r, ok := v.(runtimeError); ok {
-			_ = r
-			return e.Error()
-		}
+	if e, ok := v.(runtime.Error); ok {
+		return e.Error()
 	}
 	return fmt.Sprintf("%T", v)
 }
@@ -155,19 +150,29 @@ func (c *call) takeBody() {
 }
 
 // watch cancels the request when the relay closes its side of the stream. It
-// reads what nobody else reads: everything after the request's body.
-func (c *call) watch() {
+// reads what nobody else reads: everything after the request's body, or what is
+// left of a body that the target did not want.
+func (c *call) watch(ctx context.Context) {
 	if c.body != nil {
 		<-c.body.over
 	}
-	_, _ = io.Copy(io.Discard, c.in) // its end, or its failure, is the message
+	for ctx.Err() == nil {
+		if _, err := c.in.Peek(1); err != nil {
+			break
+		}
+		_, _ = c.in.Discard(c.in.Buffered()) // from the buffer: it can't fail
+	}
 	c.cancel()
 }
 
 func (c *call) perform(ctx context.Context) {
-	c.watcher.Go(c.watch)
-	if !idempotent(c.req.Method) {
-		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { c.out.started() }})
+	c.watcher.Go(func() { c.watch(ctx) })
+	if !proto.Idempotent(c.req.Method) {
+		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
+			if err := c.out.started(); err != nil {
+				c.cancel()
+			}
+		}})
 	}
 	resp, err := c.transport.RoundTrip(c.req.WithContext(ctx))
 	if err != nil {
@@ -175,6 +180,11 @@ func (c *call) perform(ctx context.Context) {
 		return
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode < http.StatusOK { // 101: the upgrade was not asked for
+		c.fail(&proto.Error{Code: proto.CodeTargetUnreachable, Reason: proto.ReasonNotHTTP, Outcome: proto.OutcomeSent,
+			Detail: fmt.Sprintf("%s switched to another protocol, which it was not asked for.", c.req.URL.Host)})
+		return
+	}
 	err = c.out.send(c.req.Method, resp)
 	if err != nil {
 		c.log.Warn("answer broke off", append(c.fields(), zap.Int("status", resp.StatusCode), zap.String("error", err.Error()))...)
@@ -202,7 +212,8 @@ func (c *call) refuse(err error) {
 // fail answers with an error made here, if nothing was answered yet.
 func (c *call) fail(e *proto.Error) {
 	if ce := c.log.Check(zap.WarnLevel, "request failed"); ce != nil {
-		ce.Write(append(c.fields(), zap.String("code", string(e.Code)), zap.String("reason", string(e.Reason)), zap.String("outcome", string(e.Outcome)))...)
+		ce.Write(append(c.fields(), zap.String("code", string(e.Code)), zap.String("reason", string(e.Reason)),
+			zap.String("outcome", string(e.Outcome)), zap.String("address", e.Facts["address"]), zap.String("stage", e.Facts["stage"]))...)
 	}
 	c.out.sendError(e)
 }

@@ -8,7 +8,8 @@ import (
 
 // Windows reports Winsock's own codes, which are not those of package syscall.
 var (
-	errnoRefused = []syscall.Errno{windows.WSAECONNREFUSED}
-	errnoNoRoute = []syscall.Errno{windows.WSAENETUNREACH, windows.WSAEHOSTUNREACH, windows.WSAEHOSTDOWN, windows.WSAENETDOWN, windows.WSAEADDRNOTAVAIL, windows.WSAEACCES}
-	errnoReset   = []syscall.Errno{windows.WSAECONNRESET, windows.WSAECONNABORTED}
+	errnoRefused   = []syscall.Errno{windows.WSAECONNREFUSED}
+	errnoNoRoute   = []syscall.Errno{windows.WSAENETUNREACH, windows.WSAEHOSTUNREACH, windows.WSAEHOSTDOWN, windows.WSAENETDOWN, windows.WSAEADDRNOTAVAIL, windows.WSAEACCES}
+	errnoExhausted = []syscall.Errno{windows.WSAEMFILE}
+	errnoReset     = []syscall.Errno{windows.WSAECONNRESET, windows.WSAECONNABORTED}
 )

@@ -45,11 +45,12 @@ type exchange struct {
 	sentAtGot int64 // conn's count of written bytes when the exchange got it
 	wroteAll  bool
 	answered  bool // a first byte of an answer came
+	earlier   bool // an earlier attempt wrote some of the request
 }
 
 func (x *exchange) hooks() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
-		GetConn:              func(string) { x.enter(stageConnect) },
+		GetConn:              func(string) { x.getConn() },
 		DNSStart:             func(httptrace.DNSStartInfo) { x.enter(stageDNS) },
 		DNSDone:              func(httptrace.DNSDoneInfo) { x.leave(&x.measured.DNS, stageConnect) },
 		ConnectStart:         func(_, address string) { x.connecting(address) },
@@ -60,6 +61,22 @@ func (x *exchange) hooks() *httptrace.ClientTrace {
 		WroteRequest:         x.wroteRequest,
 		GotFirstResponseByte: x.firstByte,
 	}
+}
+
+// getConn begins an attempt; a second one follows a kept-alive connection that
+// the target had closed.
+func (x *exchange) getConn() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.earlier = x.earlier || x.wroteSome()
+	x.conn, x.secure, x.measured = nil, false, proto.Timing{}
+	x.stage, x.began = stageConnect, time.Now()
+}
+
+// wroteSome says whether a byte of the request left on this connection; mu is
+// held.
+func (x *exchange) wroteSome() bool {
+	return x.conn != nil && x.conn.written.Load() != x.sentAtGot
 }
 
 func (x *exchange) enter(s stage) {
@@ -92,6 +109,7 @@ func (x *exchange) gotConn(info httptrace.GotConnInfo) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	raw := info.Conn
+	x.secure = false
 	if secure, ok := raw.(*tls.Conn); ok {
 		raw, x.secure = secure.NetConn(), true
 	}

@@ -34,13 +34,15 @@ func (x *exchange) fail(err error) *proto.Error {
 // them having got a connection counts as written.
 func (x *exchange) outcome(code proto.Code) proto.Outcome {
 	switch {
-	case x.conn == nil:
+	case x.conn == nil && !x.earlier:
 		return proto.OutcomeNotSent
+	case x.conn == nil:
+		return proto.OutcomeUnknown
 	case x.answered && strings.HasPrefix(x.conn.began(), "HTTP/"):
 		return proto.OutcomeSent
 	case code == proto.CodeCanceled || code == proto.CodeTargetTimeout:
 		return proto.OutcomeUnknown
-	case x.conn.written.Load() == x.sentAtGot:
+	case !x.wroteSome() && !x.earlier:
 		return proto.OutcomeNotSent
 	}
 	return proto.OutcomeUnknown
@@ -174,11 +176,15 @@ func (x *exchange) explainConnection(err error) *proto.Error {
 		e.Reason = proto.ReasonNoRoute
 		e.Detail = fmt.Sprintf("There is no route to %s%s for %s.", address, via, x.target.Host)
 		e.Hint = "Check the address, and the network and firewall of the machine from which the request is sent."
+	case isErrno(err, errnoExhausted):
+		e.Code = proto.CodeInternal
+		e.Detail = fmt.Sprintf("No connection to %s%s could be opened: this machine has no more open files to give.", x.target.Host, via)
+		e.Hint = "Raise the limit of open files (ulimit -n, or LimitNOFILE of the service)."
 	case errors.As(err, &netErr) && netErr.Timeout():
 		return x.explainTimeout()
 	case x.conn == nil:
 		e.Reason = proto.ReasonReset
-		e.Detail = fmt.Sprintf("Connecting to %s%s failed %s: %v.", x.target.Host, via, x.doing(), rootCause(err))
+		e.Detail = fmt.Sprintf("Connecting to %s%s failed: %v.", x.target.Host, via, rootCause(err))
 	default:
 		x.explainAnswer(e, err)
 	}

@@ -166,7 +166,7 @@ func (x *exchange) outgoing(req *http.Request) *http.Request {
 		x.upload = &upload{ReadCloser: req.Body}
 		out.Body = x.upload
 	}
-	if !idempotent(out.Method) {
+	if !proto.Idempotent(out.Method) {
 		forbidReplay(out)
 	}
 	return out
@@ -190,16 +190,6 @@ func forbidReplay(out *http.Request) {
 type emptyReader struct{}
 
 func (emptyReader) Read([]byte) (int, error) { return 0, io.EOF }
-
-// idempotent says whether doing the request twice is the same as once (RFC
-// 9110, section 9.2.2).
-func idempotent(method string) bool {
-	switch method {
-	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete:
-		return true
-	}
-	return false
-}
 
 // answer makes resp ready for the caller.
 func (x *exchange) answer(resp *http.Response) {
