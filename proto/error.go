@@ -21,6 +21,7 @@ const (
 	CodeTargetUnreachable Code = "target_unreachable" // no route, reset, or an answer that is not HTTP
 	CodeTargetTimeout     Code = "target_timeout"     // the target took longer than the request's deadline
 	CodeSignInFailed      Code = "sign_in_failed"     // the application did not accept the sign-in
+	CodeSessionEnded      Code = "session_ended"      // the application's session ended, and the request could not be sent again
 	CodeAddressForbidden  Code = "address_forbidden"  // cloud mode to a private, loopback or link-local address
 	CodeTunnelLost        Code = "tunnel_lost"        // the tunnel broke while the request was under way
 	CodeValidation        Code = "validation"         // the request to Sallyport itself is faulty
@@ -41,7 +42,7 @@ func (c Code) Status() int {
 		return http.StatusServiceUnavailable
 	case CodePolicyDenied, CodeAddressForbidden, CodeForbidden:
 		return http.StatusForbidden
-	case CodeTargetDNS, CodeTargetRefused, CodeTargetTLS, CodeTargetUnreachable, CodeSignInFailed, CodeTunnelLost:
+	case CodeTargetDNS, CodeTargetRefused, CodeTargetTLS, CodeTargetUnreachable, CodeSignInFailed, CodeSessionEnded, CodeTunnelLost:
 		return http.StatusBadGateway
 	case CodeTargetTimeout:
 		return http.StatusGatewayTimeout
