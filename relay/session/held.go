@@ -21,6 +21,7 @@ type Held struct {
 	saved       atomic.Uint64 // version of the jar that the store has
 	lastUsed    atomic.Int64  // Unix nanoseconds
 	lastSaved   atomic.Int64  // Unix nanoseconds
+	unaccepted  atomic.Int64  // Unix nanoseconds; 0: never
 }
 
 // ID is the session's id, "" where there is none: the connection needs no
@@ -115,4 +116,19 @@ func (k *Keeper) load(ctx context.Context, c *connection.Connection, settings st
 		return nil, s.SignIns
 	}
 	return h, s.SignIns
+}
+
+// renewEvery is how often at most a session is renewed that the application
+// did not accept right after its sign-in. Some applications answer 401 to what
+// an account may not do; without this, each such request would sign in anew.
+const renewEvery = time.Minute
+
+// Unaccepted notes that the application refused a request with the session
+// although it had just been signed in.
+func (h *Held) Unaccepted() { h.unaccepted.Store(h.Jar.clock().UnixNano()) }
+
+// Renewable reports whether another sign-in may help.
+func (h *Held) Renewable() bool {
+	at := h.unaccepted.Load()
+	return at == 0 || h.Jar.clock().UnixNano()-at >= int64(renewEvery)
 }

@@ -1,0 +1,159 @@
+package gateway
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"sync"
+
+	"sallyport/proto"
+	"sallyport/relay/connection"
+)
+
+// copyBuffers are shared by all answers; 32 KiB is what a read from a tunnel or
+// socket fills at most.
+var copyBuffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
+
+// pass sends the application's answer on and reports whether all of it went.
+func (p *passage) pass(resp *http.Response) (complete bool) {
+	p.writeHeader(resp)
+	stream := p.isStream(resp)
+	if stream && p.flush() != nil {
+		return true // the caller is gone: there is nobody to tell
+	}
+	if err := p.copyBody(resp.Body, stream); err != nil {
+		return errors.Is(err, errCallerGone)
+	}
+	for name, values := range resp.Trailer {
+		if leaves(name) {
+			p.w.Header()[http.TrailerPrefix+name] = values
+		}
+	}
+	return true
+}
+
+func (p *passage) writeHeader(resp *http.Response) {
+	h := p.w.Header()
+	ours := h["X-Request-Id"] // the id by which logs are found, not the application's
+	named := connectionNamed(resp.Header)
+	for name, values := range resp.Header {
+		if leaves(name) && !named.has(name) {
+			h[name] = values
+		}
+	}
+	if ours != nil {
+		h["X-Request-Id"] = ours
+	}
+	for _, name := range [...]string{"Location", "Content-Location"} {
+		if values := h[name]; len(values) > 0 {
+			h[name] = []string{p.relocated(values[0])}
+		}
+	}
+	// A page of the application, opened by a browser, comes from the relay's
+	// origin. In a sandbox its scripts can't act as the person who is signed in
+	// to the relay; other clients take no notice.
+	h.Add("Content-Security-Policy", "sandbox")
+	h.Add("Server-Timing", p.serverTiming())
+	p.w.WriteHeader(resp.StatusCode)
+}
+
+// leaves reports whether a header field of the application goes to the caller.
+func leaves(name string) bool {
+	switch name {
+	case "Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization",
+		"Te", "Trailer", "Transfer-Encoding", "Upgrade": // hop by hop
+		return false
+	case "Set-Cookie", "Set-Cookie2": // kept in the session
+		return false
+	case "Alt-Svc", "Strict-Transport-Security", "Clear-Site-Data", "Service-Worker-Allowed": // would be taken for the relay's own
+		return false
+	}
+	return !hasPrefixFold(name, proto.HeaderPrefix) && !hasPrefixFold(name, "Access-Control-")
+}
+
+// relocated turns an address below the base URI into the proxy's own, so that
+// a caller who follows it stays within the connection. Any other is made
+// absolute: relative ones would be read as the relay's.
+func (p *passage) relocated(location string) string {
+	to, err := p.target.Parse(location)
+	if err != nil {
+		return location
+	}
+	base := strings.TrimRight(p.base.EscapedPath(), "/")
+	rest, below := strings.CutPrefix(to.EscapedPath(), base)
+	if !below || rest != "" && rest[0] != '/' || !connection.SameOrigin(to, p.base) {
+		return to.String()
+	}
+	query := to.RawQuery
+	if p.base.RawQuery != "" { // the proxy adds it again
+		if after, ok := strings.CutPrefix(query, p.base.RawQuery); ok && (after == "" || after[0] == '&') {
+			query = strings.TrimPrefix(after, "&")
+		}
+	}
+	at := p.prefix() + rest
+	if query != "" {
+		at += "?" + query
+	}
+	if to.Fragment != "" {
+		at += "#" + to.EscapedFragment()
+	}
+	return at
+}
+
+// prefix is the proxy's own path, to which paths below the base URI are added.
+func (p *passage) prefix() string {
+	at := p.r.URL.EscapedPath()
+	if before, ok := strings.CutSuffix(at, strings.TrimPrefix(p.rawPath, "/")); ok {
+		return strings.TrimSuffix(before, "/")
+	}
+	return "/api/v1/connections/" + p.c.ID + "/proxy"
+}
+
+var errCallerGone = errors.New("the caller has gone")
+
+// copyBody copies until the answer's end. It tells a caller that can't be
+// written to from an answer that can't be read.
+func (p *passage) copyBody(body io.Reader, flush bool) error {
+	buf := copyBuffers.Get().(*[]byte)
+	defer copyBuffers.Put(buf)
+	for {
+		n, err := body.Read(*buf)
+		if n > 0 {
+			if _, werr := p.w.Write((*buf)[:n]); werr != nil {
+				return errCallerGone
+			}
+			if flush && p.flush() != nil {
+				return errCallerGone
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (p *passage) flush() error {
+	err := http.NewResponseController(p.w).Flush()
+	if errors.Is(err, http.ErrNotSupported) {
+		return nil // then it goes when the buffer is full
+	}
+	return err
+}
+
+// isStream reports whether each piece is sent on as it comes: events, and all
+// whose length is not known beforehand, since they may be made as time goes by.
+func (p *passage) isStream(resp *http.Response) bool {
+	switch {
+	case p.r.Method == http.MethodHead || resp.ContentLength == 0:
+		return false
+	case resp.ContentLength < 0:
+		return true
+	}
+	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	return media == "text/event-stream"
+}

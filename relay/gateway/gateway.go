@@ -1,0 +1,73 @@
+// Package gateway sends a caller's request through a saved connection: with
+// its session, down its road, streaming both ways. The API's proxy route calls
+// it, with a caller that may do so and a connection whose secrets are open.
+//
+// An application's answer is passed on as it is. An answer of the gateway's own
+// is a problem document (RFC 9457) with the header field Sallyport-Error.
+// It never follows redirects, never sends a request twice unless the
+// application has said that it did not act on the first, and never shows a
+// cookie of the session to the caller.
+package gateway
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"sallyport/relay/connection"
+	"sallyport/relay/road"
+	"sallyport/relay/session"
+)
+
+// Options of a Gateway. Roads and Sessions are required.
+type Options struct {
+	Roads      *road.Roads
+	Sessions   *session.Keeper
+	Clock      func() time.Time
+	Log        *zap.Logger
+	Registerer prometheus.Registerer // nil: no metrics
+}
+
+// Gateway is safe for concurrent use.
+type Gateway struct {
+	roads    *road.Roads
+	sessions *session.Keeper
+	clock    func() time.Time
+	log      *zap.Logger
+	metrics  *metrics
+}
+
+// New returns a Gateway. It panics where its metrics are registered already,
+// as prometheus does.
+func New(o Options) *Gateway {
+	g := &Gateway{roads: o.Roads, sessions: o.Sessions, clock: o.Clock, log: o.Log, metrics: newMetrics(o.Registerer)}
+	if g.clock == nil {
+		g.clock = time.Now
+	}
+	if g.log == nil {
+		g.log = zap.NewNop()
+	}
+	return g
+}
+
+// Serve sends r to the path and query, both as they stood on the wire, below
+// the connection's base URI, and w the application's answer. Where the answer
+// breaks off after its header was sent on, Serve panics with
+// http.ErrAbortHandler, so that the caller sees it break off too.
+func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request, c *connection.Connection, rawPath, rawQuery, requestID string) {
+	p := &passage{g: g, w: w, r: r, c: c, rawPath: rawPath, requestID: requestID, start: time.Now()}
+	g.metrics.inFlight.Inc()
+	result, complete := p.run(rawQuery)
+	g.metrics.inFlight.Dec()
+	took := time.Since(p.start)
+	g.metrics.observe(string(c.Mode), result, took)
+	if ce := g.log.Check(zap.DebugLevel, "request sent through a connection"); ce != nil {
+		ce.Write(zap.String("request_id", requestID), zap.String("connection", c.ID), zap.String("method", r.Method),
+			zap.String("result", result), zap.Bool("complete", complete), zap.Duration("took", took))
+	}
+	if !complete {
+		panic(http.ErrAbortHandler)
+	}
+}

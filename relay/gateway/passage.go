@@ -1,0 +1,220 @@
+package gateway
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"go.uber.org/zap"
+
+	"sallyport/proto"
+	"sallyport/relay/connection"
+	"sallyport/relay/road"
+	"sallyport/relay/session"
+)
+
+// passage is one request on its way through a connection.
+type passage struct {
+	g         *Gateway
+	w         http.ResponseWriter
+	r         *http.Request
+	c         *connection.Connection
+	rawPath   string
+	requestID string
+	start     time.Time
+
+	base   *url.URL
+	target *url.URL
+	rt     http.RoundTripper
+	held   *session.Held
+	body   *replay // nil: none
+	signIn time.Duration
+	timing proto.Timing
+}
+
+// run returns what became of the request, for the metrics: the class of the
+// application's status, or the code of our own error; and whether the caller
+// has got all of the answer.
+func (p *passage) run(rawQuery string) (result string, complete bool) {
+	resp, err := p.answer(rawQuery)
+	if err != nil {
+		p.refuse(err)
+		return string(err.Code), true
+	}
+	defer resp.Body.Close()
+	result = strconv.Itoa(resp.StatusCode/100) + "xx"
+	if resp.ContentLength < 0 {
+		p.keep() // it may stream for hours
+	} else {
+		defer p.keep()
+	}
+	return result, p.pass(resp)
+}
+
+// answer is the application's answer, by a session that it accepts.
+func (p *passage) answer(rawQuery string) (*http.Response, *proto.Error) {
+	if err := p.prepare(rawQuery); err != nil {
+		return nil, err
+	}
+	if err := p.timed(func(ctx context.Context) (err error) {
+		p.held, err = p.g.sessions.Current(ctx, p.rt, p.c, p.requestID)
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	resp, failure := p.send()
+	if failure != nil {
+		return nil, failure
+	}
+	why := p.ended(resp)
+	if why == "" {
+		p.takeCookies(resp)
+		return resp, nil
+	}
+	return p.renewed(resp, why)
+}
+
+// renewed answers a request whose first answer says that the session has
+// ended: one sign-in, one replay. The answer's own cookies are passed over,
+// since they belong to nobody's session.
+func (p *passage) renewed(first *http.Response, why string) (*http.Response, *proto.Error) {
+	if !p.held.Renewable() {
+		return p.unaccepted(first, "The application does not accept the session, although it was signed in just now.")
+	}
+	// Asked before the sign-in, so that the body is kept no longer than needed.
+	again := p.body.rewind()
+	err := p.timed(func(ctx context.Context) (err error) {
+		p.held, err = p.g.sessions.Renew(ctx, p.rt, p.c, p.held, p.requestID, why)
+		return err
+	})
+	if err != nil {
+		discard(first)
+		err.Outcome = proto.OutcomeSent
+		return nil, err
+	}
+	if !again {
+		return p.unaccepted(first, "The session had ended. A new one has been signed in, but the body of this request is too long to be sent again.")
+	}
+	discard(first)
+	resp, failure := p.send()
+	if failure != nil {
+		return nil, failure
+	}
+	if p.ended(resp) != "" {
+		p.held.Unaccepted()
+		return p.unaccepted(resp, "The application does not accept the session, although it was signed in just now.")
+	}
+	p.takeCookies(resp)
+	return resp, nil
+}
+
+// unaccepted is the answer where the session has ended and nothing more can be
+// done: a 401 speaks for itself, a redirect to a sign-in page does not.
+func (p *passage) unaccepted(resp *http.Response, detail string) (*http.Response, *proto.Error) {
+	if resp.StatusCode == http.StatusUnauthorized {
+		return resp, nil
+	}
+	discard(resp)
+	return nil, &proto.Error{
+		Code: proto.CodeSessionEnded, Outcome: proto.OutcomeSent,
+		Detail: detail + " It answered " + strconv.Itoa(resp.StatusCode) + " and redirected to its sign-in page.",
+		Hint:   "Send the request again. Where that does not help, test the connection: the session's cookie may not be sent to this path.",
+	}
+}
+
+// prepare checks the request and finds its target and road.
+func (p *passage) prepare(rawQuery string) *proto.Error {
+	if err := sendable(p.r); err != nil {
+		return err
+	}
+	var err error
+	if p.base, err = connection.ParseBase(p.c.BaseURI); err != nil {
+		return invalid("The connection's base URI " + err.Error() + ".")
+	}
+	if p.target, err = connection.JoinPath(p.base, p.rawPath, rawQuery); err != nil {
+		return invalid("The path or query " + err.Error() + ".")
+	}
+	p.rt = p.g.roads.For(p.c)
+	if p.r.ContentLength != 0 && p.r.Body != nil && p.r.Body != http.NoBody {
+		// Otherwise net/http reads the body to its end before it lets us
+		// answer. Where the server can't do it (HTTP/2 does it by itself), the
+		// answer waits, and that is all.
+		_ = http.NewResponseController(p.w).EnableFullDuplex()
+		keep := p.c.Auth.Type == connection.AuthCookie && p.r.ContentLength <= replayLimit
+		p.body = newReplay(p.r.Body, keep)
+	}
+	return nil
+}
+
+// timed runs a part that may sign in, and counts its time as that.
+func (p *passage) timed(part func(context.Context) error) *proto.Error {
+	start := time.Now()
+	err := part(p.r.Context())
+	p.signIn += time.Since(start)
+	if err == nil {
+		return nil
+	}
+	return p.failure(err)
+}
+
+// send sends the request once, by the session held.
+func (p *passage) send() (*http.Response, *proto.Error) {
+	req, err := p.request()
+	if err != nil {
+		return nil, p.failure(err)
+	}
+	resp, err := p.rt.RoundTrip(req)
+	if err != nil {
+		failure := p.failure(err)
+		if failure.Timing != nil {
+			p.timing = *failure.Timing
+		}
+		return nil, failure
+	}
+	// An agent's timing that can't be read is no reason to lose the answer.
+	p.timing, _ = proto.ParseTiming(resp.Header.Get(proto.HeaderTiming))
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		discard(resp)
+		return nil, &proto.Error{
+			Code: proto.CodeTargetUnreachable, Reason: proto.ReasonNotHTTP, Outcome: proto.OutcomeSent,
+			Detail: "The application switched to another protocol, which it was not asked for.",
+		}
+	}
+	return resp, nil
+}
+
+func (p *passage) failure(err error) *proto.Error {
+	failure := road.Failure(p.r.Context(), err)
+	if p.r.Context().Err() != nil {
+		failure.Code = proto.CodeCanceled // whatever broke then, nobody waits for it
+	}
+	return failure
+}
+
+func (p *passage) takeCookies(resp *http.Response) {
+	if lines := resp.Header["Set-Cookie"]; len(lines) > 0 {
+		p.held.Jar.SetCookies(p.target, lines)
+	}
+}
+
+// keep notes that the session was used.
+func (p *passage) keep() {
+	if err := p.g.sessions.Store(p.r.Context(), p.held); err != nil {
+		p.g.log.Warn("session can't be stored", zap.String("connection", p.c.ID),
+			zap.String("request_id", p.requestID), zap.Error(err))
+	}
+}
+
+func invalid(detail string) *proto.Error {
+	return &proto.Error{Code: proto.CodeValidation, Detail: detail, Outcome: proto.OutcomeNotSent}
+}
+
+// discard ends an answer that is not passed on, read as far as lets the
+// connection below be used again.
+func discard(resp *http.Response) {
+	_, _ = io.CopyN(io.Discard, resp.Body, replayLimit)
+	_ = resp.Body.Close()
+}
