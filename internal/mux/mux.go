@@ -136,6 +136,14 @@ func (s *Session) AcceptStream() (*Stream, error) {
 	return &Stream{stream, s}, nil
 }
 
+// Close ends the session and all its streams. The websocket is closed first,
+// which takes a moment where it is done in order: yamux, once told to close,
+// has its readers spin until the connection is gone.
+func (s *Session) Close() error {
+	_ = s.conn.Close() // never fails
+	return s.Session.Close()
+}
+
 // Conn is the websocket under the session.
 func (s *Session) Conn() *wsconn.Conn { return s.conn }
 
@@ -143,7 +151,7 @@ func (s *Session) Conn() *wsconn.Conn { return s.conn }
 // be sent, and the windows of the two ends would drift apart.
 func (s *Session) check(err error) {
 	if errors.Is(err, yamux.ErrConnectionWriteTimeout) {
-		_ = s.Session.Close()
+		_ = s.Close()
 	}
 }
 

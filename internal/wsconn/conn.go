@@ -72,6 +72,7 @@ type Conn struct {
 	flushing bool       // a goroutine is sending
 	closed   bool
 	err      error // why nothing can be sent any more
+	cause    error // what ended the connection first, unless Close did
 	pinged   time.Time
 
 	closing  sync.Once
@@ -136,16 +137,31 @@ func (c *Conn) Read(p []byte) (int, error) {
 func (c *Conn) readFailed(err error) error {
 	defer c.readOnce.Do(func() { close(c.readDone) })
 	if websocket.IsCloseError(err, websocket.CloseNormalClosure, websocket.CloseGoingAway) {
-		c.clean.Store(true)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		// The answer to a close of ours says nothing of what the other end
+		// was still about to write.
+		c.clean.Store(!c.closed)
 		return io.EOF
 	}
 	c.mu.Lock()
-	closed := c.closed
-	c.mu.Unlock()
-	if closed {
+	defer c.mu.Unlock()
+	if c.closed {
 		return net.ErrClosed
 	}
-	return fmt.Errorf("read websocket: %w", err)
+	err = fmt.Errorf("read websocket: %w", err)
+	if c.cause == nil {
+		c.cause = err
+	}
+	return err
+}
+
+// Cause is what broke the connection; nil while it stands, and where one of
+// the two ends closed it in order.
+func (c *Conn) Cause() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cause
 }
 
 // touch notes that a byte has arrived. The deadline is moved only now and
@@ -176,16 +192,19 @@ func (c *Conn) Close() error {
 	c.closing.Do(func() {
 		c.mu.Lock()
 		c.closed = true
+		if c.cause != nil { // nothing will get through
+			_ = c.ws.Close()
+		}
 		// From here on each message gets closeGrace only; see flush.
 		_ = c.ws.NetConn().SetWriteDeadline(time.Now().Add(closeGrace))
-		if len(c.pending) > 0 {
+		if len(c.pending) > 0 && c.cause == nil {
 			c.startFlush()
 		}
 		c.changed.Broadcast()
 		for c.flushing {
 			c.changed.Wait()
 		}
-		whole := c.err == nil
+		whole := c.err == nil && c.cause == nil
 		c.mu.Unlock()
 		if whole {
 			bye := websocket.FormatCloseMessage(websocket.CloseGoingAway, "")

@@ -157,6 +157,9 @@ func (c *Conn) send(batch []byte, ping bool, pong []byte, timeout time.Duration)
 // end would miss a part of the stream. mu is held.
 func (c *Conn) fail(err error) {
 	c.err = fmt.Errorf("write websocket: %w", err)
+	if c.cause == nil && !c.closed && !c.clean.Load() {
+		c.cause = c.err
+	}
 	if c.pending != nil {
 		buffers.Put((*[MaxMessage]byte)(c.pending[:MaxMessage]))
 		c.pending = nil

@@ -22,6 +22,9 @@ type Instance struct {
 	Latency     time.Duration // round trip, smoothed; 0 while unknown
 	InFlight    int           // requests under way
 	Tunnels     int
+	// ClockOffset is how far its clock was ahead of the relay's when it
+	// connected; negative where it is behind.
+	ClockOffset time.Duration
 }
 
 // Directory knows who is enrolled. Package registry implements it.

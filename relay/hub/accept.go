@@ -1,0 +1,254 @@
+package hub
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/gorilla/websocket"
+	"go.uber.org/zap"
+
+	"sallyport/internal/mux"
+	"sallyport/internal/wsconn"
+	"sallyport/proto"
+)
+
+// maxSlots is how many tunnels one instance may hold, those that are being
+// replaced not counted.
+const maxSlots = 4
+
+// clockTolerance is how far an agent's clock may be off before it is worth a
+// word: short-lived tokens and certificates begin to fail beyond.
+const clockTolerance = time.Minute
+
+// ServeHTTP upgrades the request to a websocket and leaves: handshake and
+// session run elsewhere, so that what the HTTP server holds for a request is
+// freed. It is mounted at proto.TunnelPath.
+func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !websocket.IsWebSocketUpgrade(r) || !slices.Contains(websocket.Subprotocols(r), proto.Subprotocol) {
+		w.Header().Set("Upgrade", "websocket")
+		w.Header().Set("Sec-WebSocket-Protocol", proto.Subprotocol)
+		http.Error(w, "This is where Sallyport agents open their tunnels: a websocket with the subprotocol "+proto.Subprotocol+".", http.StatusUpgradeRequired)
+		return
+	}
+	h.mu.Lock()
+	draining := h.draining
+	h.mu.Unlock()
+	if draining {
+		refuseHTTP(w, 5, "This relay is about to stop.")
+		return
+	}
+	select {
+	case h.handshakes <- struct{}{}:
+	default:
+		h.metrics.refused("busy")
+		refuseHTTP(w, 2, "Too many agents are connecting at this moment.")
+		return
+	}
+	ws, err := h.upgrader.Upgrade(w, r, nil)
+	if err != nil {
+		<-h.handshakes
+		h.log.Info("websocket upgrade failed", zap.String("remote", r.RemoteAddr), zap.Error(err))
+		return
+	}
+	visitor := visitor{ws: ws, host: r.Host, remote: r.RemoteAddr}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		<-h.handshakes
+		_ = ws.Close()
+		return
+	}
+	h.work.Go(func() { h.receive(visitor) })
+}
+
+func refuseHTTP(w http.ResponseWriter, retryAfterSeconds int, text string) {
+	w.Header().Set("Retry-After", fmt.Sprint(retryAfterSeconds))
+	http.Error(w, text, http.StatusServiceUnavailable)
+}
+
+// visitor is who has upgraded but not yet proved anything.
+type visitor struct {
+	ws     *websocket.Conn
+	host   string // the request's Host
+	remote string
+}
+
+// receive shakes hands and, where that succeeds, runs the tunnel to its end.
+func (h *Hub) receive(v visitor) {
+	stop := context.AfterFunc(h.life, func() { _ = v.ws.Close() })
+	t, err := h.handshake(v)
+	stop()
+	<-h.handshakes
+	if err != nil {
+		var refused *proto.Refused
+		if errors.As(err, &refused) {
+			h.metrics.refused(string(refused.Code))
+		} else {
+			h.metrics.refused("broken_off")
+		}
+		h.log.Info("tunnel refused", zap.String("remote", v.remote), zap.Error(err))
+		_ = v.ws.Close()
+		return
+	}
+	h.run(t)
+}
+
+// handshake is the relay's half of the handshake; see package proto. A
+// *proto.Refused that it returns has been told to the agent.
+func (h *Hub) handshake(v visitor) (*tunnel, error) {
+	refuse := func(code proto.Refusal, retryAfter int, format string, args ...any) error {
+		refused := &proto.Refused{Code: code, RetryAfterSeconds: retryAfter, Text: fmt.Sprintf(format, args...)}
+		if raw, err := proto.Encode(refused); err == nil {
+			_ = wsconn.WriteText(v.ws, raw, h.step()) // it may be gone already
+		}
+		return refused
+	}
+	hello, helloRaw, err := receiveMessage[*proto.Hello](h, v.ws)
+	if err != nil {
+		if errors.Is(err, proto.ErrMessage) {
+			return nil, refuse(proto.RefusedMessage, 0, "The first message is not a Hello of %s.", proto.Subprotocol)
+		}
+		return nil, err
+	}
+	arrived := h.opts.Clock()
+	nonce := make([]byte, proto.NonceSize)
+	rand.Read(nonce) // never fails
+	challengeRaw, err := proto.Encode(&proto.Challenge{Nonce: nonce, RelayID: h.opts.RelayID})
+	if err != nil {
+		return nil, err
+	}
+	asked := time.Now()
+	if err := wsconn.WriteText(v.ws, challengeRaw, h.step()); err != nil {
+		return nil, err
+	}
+	proof, _, err := receiveMessage[*proto.Proof](h, v.ws)
+	if err != nil {
+		if errors.Is(err, proto.ErrMessage) {
+			return nil, refuse(proto.RefusedMessage, 0, "The second message is not a Proof of %s.", proto.Subprotocol)
+		}
+		return nil, err
+	}
+	rtt := time.Since(asked)
+
+	if !h.dialledUs(hello.RelayHost, v) {
+		return nil, refuse(proto.RefusedHost, 0, "The agent dialled %q, which is not the name of this relay.", hello.RelayHost)
+	}
+	ctx, cancel := context.WithTimeout(h.life, h.opts.StepTimeout)
+	defer cancel()
+	enrolled, err := h.opts.Directory.Enrolled(ctx, hello.AgentID, hello.InstanceID)
+	switch {
+	case errors.Is(err, ErrNotEnrolled):
+		return nil, refuse(proto.RefusedUnknown, 0, "This machine is not enrolled at this relay, or its enrolment was revoked. Enrol it again.")
+	case err != nil:
+		h.log.Error("enrolment can't be looked up", zap.String("instance", hello.InstanceID), zap.Error(err))
+		return nil, refuse(proto.RefusedBusy, 5, "The relay can't look up enrolments at this moment.")
+	case !proto.Verify(enrolled.PublicKey, helloRaw, challengeRaw, proof.Signature):
+		return nil, refuse(proto.RefusedProof, 0, "The key of this machine is not the one that was enrolled. Enrol it again.")
+	case hello.Slot >= maxSlots:
+		return nil, refuse(proto.RefusedTunnels, 60, "One machine may hold %d tunnels.", maxSlots)
+	}
+	h.mu.Lock()
+	draining := h.draining
+	h.mu.Unlock()
+	if draining {
+		return nil, refuse(proto.RefusedDraining, 5, "This relay is about to stop.")
+	}
+
+	offset := hello.Time.Sub(arrived)
+	welcomeRaw, err := proto.Encode(&proto.Welcome{
+		TunnelID:      uuid.NewString(),
+		AgentName:     enrolled.AgentName,
+		HeartbeatMs:   int(h.opts.Heartbeat.Milliseconds()),
+		MaxStreams:    mux.MaxStreams,
+		ClockOffsetMs: offset.Milliseconds(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := wsconn.WriteText(v.ws, welcomeRaw, h.step()); err != nil {
+		return nil, err
+	}
+	return h.open(v, hello, enrolled, rtt, offset)
+}
+
+// open begins the session on a websocket whose other end is known.
+func (h *Hub) open(v visitor, hello *proto.Hello, enrolled Enrolled, rtt, offset time.Duration) (*tunnel, error) {
+	t := &tunnel{
+		hub: h, hello: hello, enrolled: enrolled, remote: v.remote,
+		connectedAt: h.opts.Clock(), clockOffset: offset, rtt: rtt,
+		slots: make(chan struct{}, mux.MaxStreams),
+	}
+	t.conn = wsconn.New(v.ws, wsconn.Options{
+		IdleTimeout: idleTimeout(h.opts.Heartbeat), OnPong: t.ponged, Clock: h.opts.Clock,
+	})
+	session, err := mux.Server(t.conn, mux.Options{RTT: rtt, Log: h.log})
+	if err != nil {
+		return nil, err
+	}
+	t.session = session
+	if t.control, err = session.OpenStream(); err != nil {
+		_ = session.Close()
+		return nil, fmt.Errorf("open control stream: %w", err)
+	}
+	return t, nil
+}
+
+// step is the deadline of a step that begins now.
+func (h *Hub) step() time.Time { return time.Now().Add(h.opts.StepTimeout) }
+
+// receiveMessage reads a message of the handshake, and returns its exact bytes
+// too, since those are what is signed.
+func receiveMessage[T proto.Message](h *Hub, ws *websocket.Conn) (T, []byte, error) {
+	var none T
+	raw, err := wsconn.ReadText(ws, proto.MaxHandshakeMessage, h.step())
+	if err != nil {
+		return none, nil, err
+	}
+	m, err := proto.Expect[T](raw)
+	return m, raw, err
+}
+
+// dialledUs reports whether the host that the agent says it dialled is this
+// relay's.
+func (h *Hub) dialledUs(dialled string, v visitor) bool {
+	if h.opts.PublicURL == nil {
+		return strings.EqualFold(dialled, v.host)
+	}
+	if sameHost(dialled, h.opts.PublicURL) {
+		return true
+	}
+	// Within one machine there is nobody in between, whatever it is called.
+	return loopback(dialled) && loopback(v.remote)
+}
+
+// sameHost compares "host" or "host:port" with u's, where the port of u's
+// scheme goes without saying.
+func sameHost(dialled string, u *url.URL) bool {
+	standard := map[string]string{"https": "443", "http": "80"}[u.Scheme]
+	port := u.Port()
+	if port == "" {
+		port = standard
+	}
+	given := &url.URL{Host: dialled}
+	givenPort := given.Port()
+	if givenPort == "" {
+		givenPort = standard
+	}
+	return strings.EqualFold(given.Hostname(), u.Hostname()) && givenPort == port
+}
+
+// loopback reports whether "host" or "host:port" is on this machine.
+func loopback(hostport string) bool {
+	host := (&url.URL{Host: hostport}).Hostname()
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,231 @@
+package hub
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/yamux"
+
+	"sallyport/internal/mux"
+	"sallyport/proto"
+)
+
+// answerBuffer is the size of the buffer that an answer is parsed from; bodies
+// mostly bypass it.
+const answerBuffer = 4 << 10
+
+// maxAnswerHeader is the longest header of an answer, informational ones
+// included, in bytes.
+const maxAnswerHeader = 1 << 20
+
+// exchange is one request on one stream, from opening the stream to the end of
+// the answer's body.
+type exchange struct {
+	t       *tunnel
+	req     *http.Request
+	ctx     context.Context // of the exchange: the caller's, with the request's own limit
+	cancel  context.CancelFunc
+	stop    func() bool // undoes "abort when ctx ends"
+	stream  *mux.Stream
+	answer  *bufio.Reader
+	limit   *limited
+	body    *upload
+	started bool // the agent said that it has begun to send
+	ended   sync.Once
+}
+
+// send sends the request down a new stream and waits for the header of the
+// answer. The tunnel has been taken; it is released when the answer has ended.
+func (t *tunnel) send(ctx context.Context, req *http.Request, body *upload, began time.Time) (*http.Response, *proto.Error) {
+	stream, err := t.session.OpenStream()
+	if err != nil {
+		t.release()
+		return nil, lost(t, proto.OutcomeNotSent, err)
+	}
+	x := &exchange{t: t, req: req, stream: stream, body: body}
+	x.ctx, x.cancel = deadline(ctx, req)
+	x.stop = context.AfterFunc(x.ctx, stream.Abort)
+	if err := x.write(); err != nil {
+		return nil, x.fail(err)
+	}
+	x.limit = &limited{r: stream, left: maxAnswerHeader}
+	x.answer = t.hub.readers.Get().(*bufio.Reader)
+	x.answer.Reset(x.limit)
+	resp, err := x.readAnswer()
+	if err != nil {
+		return nil, x.fail(err)
+	}
+	x.limit.left = -1
+	return x.finish(resp, began)
+}
+
+// write sends the header, and the body with it where that is short and in
+// memory. Any other body is sent by a goroutine while the answer may already
+// arrive.
+func (x *exchange) write() error {
+	head := bytes.NewBuffer(make([]byte, 0, 1024))
+	if err := x.body.header(head, x.req); err != nil {
+		return &unsendable{err}
+	}
+	if x.body.inline() {
+		if err := x.body.inlineInto(head); err != nil {
+			return &unsendable{err}
+		}
+		_, err := x.stream.Write(head.Bytes())
+		return err
+	}
+	if _, err := x.stream.Write(head.Bytes()); err != nil {
+		return err
+	}
+	x.body.touched = true
+	// It belongs to the caller's body: it ends when the stream does, or when a
+	// Read of that body that is under way then returns. Nobody waits for it,
+	// since whoever feeds the body may be waiting for the answer's end.
+	go x.upload(x.body)
+	return nil
+}
+
+func (x *exchange) upload(body *upload) {
+	buffer := x.t.hub.chunks.Get().(*chunk)
+	defer x.t.hub.chunks.Put(buffer)
+	if err := body.stream(x.stream, buffer); err != nil && body.failure() != nil {
+		// The agent must not take what it has for the whole: the stream ends
+		// where the body is not complete.
+		x.stream.Abort()
+	}
+}
+
+// readAnswer reads the header of the answer, past informational ones.
+func (x *exchange) readAnswer() (*http.Response, error) {
+	for {
+		resp, err := http.ReadResponse(x.answer, x.req)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case resp.StatusCode == http.StatusSwitchingProtocols:
+			return nil, errors.New("it switches protocols")
+		case resp.StatusCode < 200:
+			if resp.Header.Get(proto.HeaderStarted) != "" {
+				x.started = true
+			}
+		case resp.ContentLength < 0 && len(resp.TransferEncoding) == 0 && resp.Body != http.NoBody:
+			// Nothing would tell its end from a tunnel that broke.
+			return nil, errors.New("it has no length")
+		default:
+			return resp, nil
+		}
+	}
+}
+
+// unsendable is a fault of the request itself.
+type unsendable struct{ error }
+
+func (u *unsendable) Unwrap() error { return u.error }
+
+// fail ends the exchange before there was an answer, and says why in a way
+// that tells whether the request may have been sent.
+func (x *exchange) fail(err error) *proto.Error {
+	outcome := x.outcome(err)
+	e := x.explain(err, outcome)
+	x.end(false)
+	return e
+}
+
+func (x *exchange) explain(err error, outcome proto.Outcome) *proto.Error {
+	var request *unsendable
+	switch {
+	case x.ctx.Err() != nil:
+		return givenUp(context.Cause(x.ctx), x.t, outcome)
+	case x.body.failure() != nil:
+		return &proto.Error{Code: proto.CodeCanceled, Outcome: outcome, Err: x.body.failure(),
+			Detail: "The request's body broke off before its end."}
+	case errors.As(err, &request):
+		return &proto.Error{Code: proto.CodeInternal, Outcome: proto.OutcomeNotSent, Err: err,
+			Detail: "The request can't be written: " + err.Error() + "."}
+	case x.stream.SessionEnded(), x.refused(err), ended(err):
+		return lost(x.t, outcome, err)
+	default:
+		return &proto.Error{Code: proto.CodeInternal, Outcome: outcome, Err: err,
+			Detail: "The agent's answer can't be understood: " + err.Error() + ".", Hint: "Update the agent."}
+	}
+}
+
+// ended reports that the stream came to its end where more was expected.
+func ended(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// refused reports that the agent reset the stream: it does so only to those
+// that it has not accepted.
+func (x *exchange) refused(err error) bool { return errors.Is(err, yamux.ErrConnectionReset) }
+
+// outcome tells how far a request got that was not answered.
+//
+// That the agent's "started" has not come proves nothing while it may be on
+// its way, or lost with a tunnel that broke. It proves that nothing was sent
+// where all that the agent wrote did arrive: it ended the stream or the whole
+// tunnel in order. (For idempotent methods it does not say when it starts.)
+func (x *exchange) outcome(err error) proto.Outcome {
+	if x.started {
+		return proto.OutcomeUnknown
+	}
+	if x.refused(err) {
+		return proto.OutcomeNotSent
+	}
+	var request *unsendable
+	if errors.As(err, &request) {
+		return proto.OutcomeNotSent
+	}
+	inOrder := ended(err) && !x.stream.SessionEnded() || x.t.conn.ClosedInOrder()
+	if inOrder && x.ctx.Err() == nil && !Idempotent(x.req.Method) {
+		return proto.OutcomeNotSent
+	}
+	return proto.OutcomeUnknown
+}
+
+// end closes the stream and gives the tunnel back. whole: the answer was read
+// to its end. It is called once nobody reads the answer any more.
+func (x *exchange) end(whole bool) {
+	x.ended.Do(func() {
+		x.stop()
+		x.cancel()
+		if whole && x.body.body == nil {
+			_ = x.stream.Close()
+		} else {
+			x.stream.Abort() // also wakes an upload that nobody needs any more
+		}
+		if x.answer != nil {
+			x.answer.Reset(nil)
+			x.t.hub.readers.Put(x.answer)
+		}
+		x.t.release()
+	})
+}
+
+// errAnswerHeader: the agent's answer begins with more than maxAnswerHeader.
+var errAnswerHeader = errors.New("its header is too long")
+
+// limited bounds what is read until left is set to -1.
+type limited struct {
+	r    io.Reader
+	left int
+}
+
+func (l *limited) Read(p []byte) (int, error) {
+	if l.left < 0 {
+		return l.r.Read(p)
+	}
+	if l.left == 0 {
+		return 0, errAnswerHeader
+	}
+	n, err := l.r.Read(p[:min(len(p), l.left)])
+	l.left -= n
+	return n, err
+}

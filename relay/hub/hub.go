@@ -1,0 +1,254 @@
+package hub
+
+import (
+	"bufio"
+	"context"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"sallyport/internal/wsconn"
+	"sallyport/proto"
+	"sallyport/relay/event"
+)
+
+// Options of a Hub. Directory, Events and Log are required.
+type Options struct {
+	Directory Directory
+	Events    *event.Bus
+	Log       *zap.Logger
+	Clock     func() time.Time
+	// RelayID names this relay to the agents.
+	RelayID string
+	// PublicURL is the relay's own address. An agent must have dialled its
+	// host, or the tunnel is refused; see proto.Hello. nil: the Host header is
+	// believed, which can't tell an impostor that passes handshakes on.
+	PublicURL *url.URL
+	// Registerer takes the hub's metrics; nil: none are kept.
+	Registerer prometheus.Registerer
+	// Heartbeat is how often each tunnel is pinged. Default 4 s, so that a
+	// dead one is noticed within 9.
+	Heartbeat time.Duration
+	// MaxHandshakes is how many agents may be shaking hands at once. Those
+	// beyond are told to come back. Default 256.
+	MaxHandshakes int
+	// StepTimeout bounds each step of a handshake. Default 10 s.
+	StepTimeout time.Duration
+}
+
+// Hub holds the tunnels of this relay. Make it with New; end it with Close,
+// after Drain where there is time.
+type Hub struct {
+	opts       Options
+	log        *zap.Logger
+	upgrader   websocket.Upgrader
+	handshakes chan struct{} // one token for each handshake under way
+	metrics    *metrics
+	readers    sync.Pool // *bufio.Reader, for answers
+	chunks     sync.Pool // *[mux.Chunk]byte, for uploads
+	flight     flight
+
+	life context.Context // ends with Close
+	end  context.CancelFunc
+	work sync.WaitGroup // every goroutine of the hub
+
+	mu       sync.Mutex        // guards the following
+	agents   map[string]*agent // by agent id; also those that have been here before
+	draining bool
+	closed   bool
+	sequence uint64 // of the last tunnel
+}
+
+// New makes a Hub, which begins to accept tunnels at once.
+func New(opts Options) *Hub {
+	if opts.Clock == nil {
+		opts.Clock = time.Now
+	}
+	if opts.Heartbeat == 0 {
+		opts.Heartbeat = 4 * time.Second
+	}
+	if opts.MaxHandshakes == 0 {
+		opts.MaxHandshakes = 256
+	}
+	if opts.StepTimeout == 0 {
+		opts.StepTimeout = 10 * time.Second
+	}
+	h := &Hub{
+		opts: opts,
+		log:  opts.Log,
+		upgrader: websocket.Upgrader{
+			Subprotocols:    []string{proto.Subprotocol},
+			WriteBufferSize: wsconn.MaxMessage,
+			WriteBufferPool: &wsconn.WriteBuffers{},
+			// Browsers have no business here; agents send no Origin.
+			CheckOrigin: func(r *http.Request) bool { return r.Header.Get("Origin") == "" },
+		},
+		handshakes: make(chan struct{}, opts.MaxHandshakes),
+		agents:     make(map[string]*agent),
+	}
+	h.readers.New = func() any { return bufio.NewReaderSize(nil, answerBuffer) }
+	h.chunks.New = func() any { return new(chunk) }
+	h.life, h.end = context.WithCancel(context.Background())
+	h.metrics = newMetrics(opts.Registerer, h)
+	h.work.Go(h.beat)
+	return h
+}
+
+// idleTimeout is how long no byte may arrive on a tunnel: two heartbeats and
+// what a slow line needs.
+func idleTimeout(heartbeat time.Duration) time.Duration { return 2*heartbeat + time.Second }
+
+// beats is in how many groups the tunnels are pinged, so that thousands of
+// pings do not leave, and their answers do not arrive, in one moment.
+const beats = 8
+
+// beat pings every tunnel once a heartbeat.
+func (h *Hub) beat() {
+	ticker := time.NewTicker(h.opts.Heartbeat / beats)
+	defer ticker.Stop()
+	for group := uint64(0); ; group = (group + 1) % beats {
+		select {
+		case <-h.life.Done():
+			return
+		case <-ticker.C:
+		}
+		h.mu.Lock()
+		for _, a := range h.agents {
+			for _, t := range a.tunnels {
+				if t.sequence%beats == group {
+					t.conn.Ping()
+				}
+			}
+		}
+		h.mu.Unlock()
+	}
+}
+
+// Drain refuses new tunnels, tells the agents to move to another relay, and
+// waits until no request is under way; Close then cuts off nobody. Requests
+// are still served meanwhile: one that is under way may need another.
+func (h *Hub) Drain(ctx context.Context) error {
+	h.mu.Lock()
+	h.draining = true
+	tunnels := h.allTunnels()
+	h.mu.Unlock()
+	// Some 100 agents a second is what a relay on two cores takes without
+	// being felt.
+	spread := min(time.Duration(len(tunnels))*5*time.Millisecond, time.Minute)
+	h.log.Info("draining tunnels", zap.Int("tunnels", len(tunnels)), zap.Duration("spread", spread))
+	drain := &proto.Drain{WithinMs: int(spread.Milliseconds()), Reason: "the relay is about to stop"}
+	for _, t := range tunnels {
+		h.spawn(func() { t.tell(drain) })
+	}
+	return h.flight.landed(ctx)
+}
+
+// Close ends all tunnels and waits for all that the hub has started.
+func (h *Hub) Close() error {
+	h.mu.Lock()
+	h.draining, h.closed = true, true
+	tunnels := h.allTunnels()
+	h.mu.Unlock()
+	h.end()
+	var closing sync.WaitGroup
+	for _, t := range tunnels {
+		closing.Go(func() { t.close("the relay was stopped") })
+	}
+	closing.Wait()
+	h.work.Wait()
+	h.metrics.unregister()
+	return nil
+}
+
+// Disconnect ends the tunnels of an instance, or with instanceID "" those of
+// all instances of the agent: for one that was revoked. What is under way on
+// them is cut off.
+func (h *Hub) Disconnect(agentID, instanceID, reason string) {
+	h.mu.Lock()
+	var tunnels []*tunnel
+	if a := h.agents[agentID]; a != nil {
+		for _, t := range a.tunnels {
+			if instanceID == "" || t.hello.InstanceID == instanceID {
+				tunnels = append(tunnels, t)
+			}
+		}
+	}
+	h.mu.Unlock()
+	for _, t := range tunnels {
+		t.retire()
+		h.spawn(func() { t.close(reason) })
+	}
+}
+
+// allTunnels lists the tunnels of all agents; mu is held.
+func (h *Hub) allTunnels() []*tunnel {
+	var all []*tunnel
+	for _, a := range h.agents {
+		all = append(all, a.tunnels...)
+	}
+	return all
+}
+
+// spawn runs f in a goroutine that Close waits for; after Close it does
+// nothing.
+func (h *Hub) spawn(f func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.closed {
+		h.work.Go(f)
+	}
+}
+
+// flight counts the requests under way in all tunnels.
+type flight struct {
+	mu   sync.Mutex // guards the following
+	n    int
+	zero chan struct{} // closed when n becomes 0; nil where nobody waits
+}
+
+func (f *flight) start() {
+	f.mu.Lock()
+	f.n++
+	f.mu.Unlock()
+}
+
+func (f *flight) done() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.n--
+	if f.n == 0 && f.zero != nil {
+		close(f.zero)
+		f.zero = nil
+	}
+}
+
+func (f *flight) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.n
+}
+
+// landed waits until none is under way.
+func (f *flight) landed(ctx context.Context) error {
+	f.mu.Lock()
+	if f.n == 0 {
+		f.mu.Unlock()
+		return nil
+	}
+	if f.zero == nil {
+		f.zero = make(chan struct{})
+	}
+	zero := f.zero
+	f.mu.Unlock()
+	select {
+	case <-zero:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,111 @@
+package hub
+
+import (
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are what ops see of the hub at /metrics. What can be read off the
+// hub is read when it is asked for, and costs a request nothing.
+type metrics struct {
+	registerer prometheus.Registerer
+	collectors []prometheus.Collector
+	refusals   *prometheus.CounterVec
+	requests   *prometheus.HistogramVec
+	retries    prometheus.Counter
+
+	mu             sync.Mutex // guards the following
+	received, sent int64      // bytes of tunnels that are gone
+}
+
+func newMetrics(registerer prometheus.Registerer, h *Hub) *metrics {
+	m := &metrics{
+		registerer: registerer,
+		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sallyport_tunnels_refused_total", Help: "Tunnels that were refused, by reason.",
+		}, []string{"reason"}),
+		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "sallyport_tunnel_request_duration_seconds", Help: "Time from a request until the header of its answer, by code; ok where the application answered.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
+		}, []string{"code"}),
+		retries: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "sallyport_tunnel_request_retries_total", Help: "Requests that were sent again over another tunnel.",
+		}),
+	}
+	gauge := func(name, help string, value func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
+	}
+	bytes := func(name, help string, value func() float64) prometheus.Collector {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, value)
+	}
+	m.collectors = []prometheus.Collector{
+		m.refusals, m.requests, m.retries,
+		gauge("sallyport_tunnels", "Tunnels that are up.", func() float64 { return float64(len(h.tunnels())) }),
+		gauge("sallyport_agents_online", "Agents with at least one tunnel up.", func() float64 { return float64(h.online()) }),
+		gauge("sallyport_tunnel_requests_in_flight", "Requests under way in tunnels.", func() float64 { return float64(h.flight.count()) }),
+		bytes("sallyport_tunnel_received_bytes_total", "Bytes received through tunnels.", func() float64 { r, _ := m.traffic(h); return r }),
+		bytes("sallyport_tunnel_sent_bytes_total", "Bytes sent through tunnels.", func() float64 { _, s := m.traffic(h); return s }),
+	}
+	if registerer != nil {
+		registerer.MustRegister(m.collectors...)
+	}
+	return m
+}
+
+// unregister lets a later hub of the same program register its own.
+func (m *metrics) unregister() {
+	if m.registerer != nil {
+		for _, c := range m.collectors {
+			m.registerer.Unregister(c)
+		}
+	}
+}
+
+func (m *metrics) refused(reason string) { m.refusals.WithLabelValues(reason).Inc() }
+
+func (m *metrics) answered(code string, took time.Duration) {
+	m.requests.WithLabelValues(code).Observe(took.Seconds())
+}
+
+// ended keeps the traffic of a tunnel that is gone; the hub's mu is held, so
+// that no reader finds it twice or not at all.
+func (m *metrics) ended(received, sent int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.received += received
+	m.sent += sent
+}
+
+func (m *metrics) traffic(h *Hub) (received, sent float64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	m.mu.Lock()
+	totalReceived, totalSent := m.received, m.sent
+	m.mu.Unlock()
+	for _, t := range h.allTunnels() {
+		r, s := t.conn.Traffic()
+		totalReceived += r
+		totalSent += s
+	}
+	return float64(totalReceived), float64(totalSent)
+}
+
+func (h *Hub) tunnels() []*tunnel {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.allTunnels()
+}
+
+func (h *Hub) online() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := 0
+	for _, a := range h.agents {
+		if len(a.tunnels) > 0 {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,185 @@
+package hub
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// agent is an agent that holds tunnels here, or has held some since the relay
+// started.
+type agent struct {
+	id        string
+	name      string
+	tunnels   []*tunnel // in the order in which they came
+	next      int       // where the search for a tunnel begins
+	lastSeen  time.Time // of tunnels that are gone
+	recording sync.Mutex
+	recorded  map[string]bool // by instance: what the directory was told last; guarded by recording
+}
+
+// register makes a tunnel usable. A tunnel of another run of the same
+// instance, or in the same slot, is a left-over and makes room.
+func (h *Hub) register(t *tunnel) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return false
+	}
+	h.sequence++
+	t.sequence = h.sequence
+	a := h.agents[t.hello.AgentID]
+	if a == nil {
+		a = &agent{id: t.hello.AgentID, recorded: make(map[string]bool)}
+		h.agents[a.id] = a
+	}
+	a.name = t.enrolled.AgentName
+	for _, old := range a.tunnels {
+		if old.hello.InstanceID != t.hello.InstanceID {
+			continue
+		}
+		if old.hello.Run != t.hello.Run || old.hello.Slot == t.hello.Slot {
+			h.log.Info("tunnel superseded", zap.String("agent", a.id), zap.String("instance", t.hello.InstanceID),
+				zap.Int("slot", old.hello.Slot), zap.Bool("sameRun", old.hello.Run == t.hello.Run))
+			old.supersede()
+		}
+	}
+	a.tunnels = append(a.tunnels, t)
+	return true
+}
+
+func (h *Hub) unregister(t *tunnel) {
+	t.retire()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	a := h.agents[t.hello.AgentID]
+	a.tunnels = slices.DeleteFunc(a.tunnels, func(other *tunnel) bool { return other == t })
+	if seen := t.conn.LastSeen(); seen.After(a.lastSeen) {
+		a.lastSeen = seen
+	}
+	received, sent := t.conn.Traffic()
+	h.metrics.ended(received, sent)
+}
+
+// Instances are the machines that hold a tunnel of the agent now, in the order
+// in which they came.
+func (h *Hub) Instances(agentID string) []Instance {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	a := h.agents[agentID]
+	if a == nil {
+		return nil
+	}
+	return instancesOf(a.tunnels)
+}
+
+func instancesOf(tunnels []*tunnel) []Instance {
+	var all []Instance
+	for _, t := range tunnels {
+		i := slices.IndexFunc(all, func(in Instance) bool { return in.ID == t.hello.InstanceID })
+		if i < 0 {
+			all = append(all, Instance{ID: t.hello.InstanceID, ConnectedAt: t.connectedAt})
+			i = len(all) - 1
+		}
+		in := &all[i]
+		in.Hostname, in.OS, in.Arch, in.Version = t.hello.Hostname, t.hello.OS, t.hello.Arch, t.hello.Version
+		in.ClockOffset = t.clockOffset
+		if seen := t.conn.LastSeen(); seen.After(in.LastSeenAt) {
+			in.LastSeenAt = seen
+		}
+		if rtt := t.latency(); in.Latency == 0 || rtt < in.Latency {
+			in.Latency = rtt
+		}
+		inFlight, _ := t.busy()
+		in.InFlight += inFlight
+		in.Tunnels++
+	}
+	return all
+}
+
+// directoryTimeout bounds a call of the directory, which writes to a database.
+const directoryTimeout = 10 * time.Second
+
+// record tells the directory and the pages that the tunnel's instance is here.
+func (h *Hub) record(t *tunnel) { h.settle(t, "") }
+
+// recordGone tells them that the tunnel is gone, and with the last one its
+// instance.
+func (h *Hub) recordGone(t *tunnel, reason string) { h.settle(t, reason) }
+
+// settle brings the directory's knowledge of an instance in line with what is
+// so. One at a time for each agent, and always by what is so now: so a late
+// word of a tunnel that is gone can't overwrite the news of its successor.
+func (h *Hub) settle(t *tunnel, reason string) {
+	h.mu.Lock()
+	a := h.agents[t.hello.AgentID]
+	h.mu.Unlock()
+	a.recording.Lock()
+	defer a.recording.Unlock()
+	h.mu.Lock()
+	here := instancesOf(a.tunnels)
+	h.mu.Unlock()
+	i := slices.IndexFunc(here, func(in Instance) bool { return in.ID == t.hello.InstanceID })
+
+	// Not h.life: that an instance left must be written when the hub closes, too.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(h.life), directoryTimeout)
+	defer cancel()
+	var err error
+	switch {
+	case i >= 0 && !a.recorded[t.hello.InstanceID]:
+		if err = h.opts.Directory.Connected(ctx, a.id, here[i]); err == nil {
+			a.recorded[t.hello.InstanceID] = true
+		}
+	case i < 0 && a.recorded[t.hello.InstanceID]:
+		if err = h.opts.Directory.Disconnected(ctx, a.id, t.hello.InstanceID, t.conn.LastSeen(), reason); err == nil {
+			delete(a.recorded, t.hello.InstanceID)
+		}
+	}
+	if err != nil {
+		h.log.Error("presence can't be recorded", zap.String("agent", a.id), zap.String("instance", t.hello.InstanceID), zap.Error(err))
+	}
+	h.changed(t)
+}
+
+// pick returns the tunnel of the agent that has the least to do, other than
+// one that has just failed. nil: there is none.
+func (h *Hub) pick(agentID string, failed []*tunnel) *tunnel {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	a := h.agents[agentID]
+	if a == nil || len(a.tunnels) == 0 {
+		return nil
+	}
+	stale := h.opts.Clock().Add(-h.opts.Heartbeat * 3 / 2)
+	a.next++ // among equals, each in its turn
+	var best *tunnel
+	least := 0
+	for i := range a.tunnels {
+		t := a.tunnels[(a.next+i)%len(a.tunnels)]
+		load, retired := t.busy()
+		if retired || slices.Contains(failed, t) || t.session.IsClosed() {
+			continue
+		}
+		if t.conn.LastSeen().Before(stale) {
+			load += 1 << 20 // perhaps dead: only where there is no other
+		}
+		if best == nil || load < least {
+			best, least = t, load
+		}
+	}
+	return best
+}
+
+// absence says what is known of an agent that holds no tunnel.
+func (h *Hub) absence(agentID string) (name string, lastSeen time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if a := h.agents[agentID]; a != nil {
+		return strings.TrimSpace(a.name), a.lastSeen
+	}
+	return "", time.Time{}
+}
