@@ -92,14 +92,15 @@ func (w *Workspace) CountConnections(ctx context.Context, agentIDs []string) (ma
 	return counts, err
 }
 
-// ConnectionNames names up to limit connections that use an agent.
-func (w *Workspace) ConnectionNames(ctx context.Context, agentID string, limit int) ([]string, error) {
-	return all(ctx, w.db.read, "list the agent's connections", scanText, `
-		SELECT name FROM connections WHERE workspace_id = $1 AND agent_id = $2 ORDER BY name_key, id LIMIT $3`,
-		w.id, agentID, limit)
-}
+// Ref names a row.
+type Ref struct{ ID, Name string }
 
-func scanText(row scanner) (s string, err error) { return s, row.Scan(&s) }
+// ConnectionsOf lists the connections that use an agent, by name.
+func (w *Workspace) ConnectionsOf(ctx context.Context, agentID string) ([]Ref, error) {
+	return all(ctx, w.db.read, "list the agent's connections", func(row scanner) (r Ref, err error) {
+		return r, row.Scan(&r.ID, &r.Name)
+	}, `SELECT id, name FROM connections WHERE workspace_id = $1 AND agent_id = $2 ORDER BY name_key, id`, w.id, agentID)
+}
 
 // Event is one line of an agent's history.
 type Event struct {

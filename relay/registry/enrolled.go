@@ -1,0 +1,90 @@
+package registry
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"time"
+
+	"sallyport/relay/event"
+	"sallyport/relay/hub"
+	"sallyport/relay/store"
+)
+
+var _ hub.Directory = (*Registry)(nil)
+
+// Enrolled implements hub.Directory.
+func (r *Registry) Enrolled(ctx context.Context, agentID, instanceID string) (hub.Enrolled, error) {
+	in, agentName, err := r.Store.InstanceByID(ctx, agentID, instanceID)
+	if errors.Is(err, store.ErrNotFound) {
+		return hub.Enrolled{}, fmt.Errorf("instance %q of agent %q: %w", instanceID, agentID, hub.ErrNotEnrolled)
+	}
+	if err != nil {
+		return hub.Enrolled{}, err
+	}
+	return hub.Enrolled{WorkspaceID: in.WorkspaceID, AgentName: agentName, PublicKey: ed25519.PublicKey(in.PublicKey)}, nil
+}
+
+// Connected implements hub.Directory.
+func (r *Registry) Connected(ctx context.Context, agentID string, in hub.Instance) error {
+	w, row, err := r.enrolledInstance(ctx, agentID, in.ID)
+	if err != nil {
+		return err
+	}
+	row.Hostname, row.OS, row.Arch, row.Version = in.Hostname, in.OS, in.Arch, in.Version
+	row.ConnectedAt, row.LastSeenAt = in.ConnectedAt, in.LastSeenAt
+	if row.LastSeenAt.IsZero() {
+		row.LastSeenAt = row.ConnectedAt
+	}
+	err = w.Atomically(ctx, func(w *store.Workspace) error {
+		if err := w.InstanceConnected(ctx, row); err != nil {
+			return err
+		}
+		return w.AddHistory(ctx, store.Event{ID: store.NewID("evt"), AgentID: agentID, InstanceID: in.ID,
+			Hostname: in.Hostname, Online: true, At: in.ConnectedAt})
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("instance %q of agent %q: %w", in.ID, agentID, hub.ErrNotEnrolled)
+	}
+	if err != nil {
+		return err
+	}
+	r.publish(row.WorkspaceID, event.AgentChanged, agentID)
+	return nil
+}
+
+// Disconnected implements hub.Directory. An instance that was removed
+// meanwhile has no history any more, which is no error.
+func (r *Registry) Disconnected(ctx context.Context, agentID, instanceID string, at time.Time, reason string) error {
+	w, row, err := r.enrolledInstance(ctx, agentID, instanceID)
+	if errors.Is(err, hub.ErrNotEnrolled) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	err = w.Atomically(ctx, func(w *store.Workspace) error {
+		if err := w.InstanceSeen(ctx, agentID, instanceID, at); err != nil {
+			return err
+		}
+		return w.AddHistory(ctx, store.Event{ID: store.NewID("evt"), AgentID: agentID, InstanceID: instanceID,
+			Hostname: row.Hostname, At: at, Reason: reason})
+	})
+	if err != nil && !errors.Is(err, store.ErrReference) {
+		return err
+	}
+	r.publish(row.WorkspaceID, event.AgentChanged, agentID)
+	return nil
+}
+
+func (r *Registry) enrolledInstance(ctx context.Context, agentID, instanceID string) (*store.Workspace, store.Instance, error) {
+	row, _, err := r.Store.InstanceByID(ctx, agentID, instanceID)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, store.Instance{}, fmt.Errorf("instance %q of agent %q: %w", instanceID, agentID, hub.ErrNotEnrolled)
+	}
+	if err != nil {
+		return nil, store.Instance{}, err
+	}
+	return r.Store.Workspace(row.WorkspaceID), row, nil
+}

@@ -1,0 +1,233 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"sallyport/proto"
+	"sallyport/relay/account"
+	"sallyport/relay/connection"
+	"sallyport/relay/event"
+	"sallyport/relay/store"
+)
+
+// CreateConnection saves a new connection. secrets are its values by name; nil
+// ones are passed over. The error is a *connection.Invalid where fields are
+// faulty: nothing is saved then.
+func (r *Registry) CreateConnection(ctx context.Context, actor account.Actor, spec connection.Spec, secrets map[string]*string) (Connection, []Warning, error) {
+	if err := mayEdit(actor, "create connections"); err != nil {
+		return Connection{}, nil, err
+	}
+	spec = connection.Defaults(spec)
+	values := merge(nil, secrets)
+	if err := r.validate(ctx, r.workspace(actor), spec, values); err != nil {
+		return Connection{}, nil, err
+	}
+	now := r.Store.Now()
+	row := store.Connection{ID: store.NewID("con"), Version: 1, CreatedAt: now, UpdatedAt: now, UpdatedBy: actor.Name}
+	if err := r.fill(&row, spec, values); err != nil {
+		return Connection{}, nil, err
+	}
+	err := r.workspace(actor).Atomically(ctx, func(w *store.Workspace) error {
+		if err := w.CreateConnection(ctx, row); err != nil {
+			return err
+		}
+		return r.audit(ctx, w, actor, change{"connection.create", "connection", row.ID, row.Name, ""})
+	})
+	if err != nil {
+		return Connection{}, nil, saveFault(err)
+	}
+	return r.saved(ctx, actor, row.ID, spec)
+}
+
+// UpdateConnection replaces a connection that is still at the given version; 0
+// is any version. Of secrets, a value replaces, nil removes, and a name that is
+// absent is kept. What the sign-in depends on drops the stored session.
+func (r *Registry) UpdateConnection(ctx context.Context, actor account.Actor, id string, version int64, spec connection.Spec, secrets map[string]*string) (Connection, []Warning, error) {
+	if err := mayEdit(actor, "change connections"); err != nil {
+		return Connection{}, nil, err
+	}
+	spec = connection.Defaults(spec)
+	var dropped bool
+	err := again(func() error {
+		return r.workspace(actor).Atomically(ctx, func(w *store.Workspace) (err error) {
+			dropped, err = r.replace(ctx, w, actor, id, version, spec, secrets)
+			return err
+		})
+	}, version == 0)
+	if err == nil && dropped {
+		err = r.dropHeld(ctx, actor.WorkspaceID, id)
+	}
+	if errors.Is(err, store.ErrVersion) {
+		row, readErr := r.workspace(actor).Connection(ctx, id)
+		if readErr == nil {
+			err = conflict(row)
+		}
+	}
+	if err != nil {
+		return Connection{}, nil, saveFault(err)
+	}
+	return r.saved(ctx, actor, id, spec)
+}
+
+// replace is the change itself, within a transaction. It reports whether the
+// session was dropped.
+func (r *Registry) replace(ctx context.Context, w *store.Workspace, actor account.Actor, id string, version int64, spec connection.Spec, secrets map[string]*string) (dropped bool, err error) {
+	row, err := w.Connection(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	if version != 0 && version != row.Version {
+		return false, conflict(row)
+	}
+	before, err := view(row)
+	if err != nil {
+		return false, err
+	}
+	old, err := r.kept(row, secrets)
+	if err != nil {
+		return false, err
+	}
+	values := merge(old, secrets)
+	if err := r.validate(ctx, w, spec, values); err != nil {
+		return false, err
+	}
+	was := row.Version
+	row.Version++
+	row.UpdatedAt, row.UpdatedBy = r.Store.Now(), actor.Name
+	if err := r.fill(&row, spec, values); err != nil {
+		return false, err
+	}
+	if err := w.UpdateConnection(ctx, row, was); err != nil {
+		return false, err
+	}
+	changed := changedFields(before.Spec, spec, secrets)
+	if signInDiffers(before.Spec, spec) || !maps.Equal(old, values) {
+		dropped = true
+		if err := w.DeleteSession(ctx, id); err != nil {
+			return false, err
+		}
+	}
+	return dropped, r.audit(ctx, w, actor, change{"connection.update", "connection", id, row.Name, changed})
+}
+
+// again repeats a change that another one came before, if the caller does not
+// mind which version it replaces.
+func again(do func() error, indifferent bool) error {
+	const tries = 5
+	err := do()
+	for i := 1; i < tries && indifferent && errors.Is(err, store.ErrVersion); i++ {
+		err = do()
+	}
+	return err
+}
+
+// saved is the answer to a save: the connection as it is now, and warnings.
+func (r *Registry) saved(ctx context.Context, actor account.Actor, id string, spec connection.Spec) (Connection, []Warning, error) {
+	r.publish(actor.WorkspaceID, event.ConnectionChanged, id)
+	c, err := r.Connection(ctx, actor, id)
+	if err != nil {
+		return Connection{}, nil, err
+	}
+	warnings := connection.Warnings(spec)
+	taken, err := r.workspace(actor).NameTaken(ctx, spec.Name, id)
+	if err != nil {
+		return Connection{}, nil, fault(err, "connection")
+	}
+	if taken {
+		warnings = append([]string{fmt.Sprintf("Another connection is named “%s”, too.", spec.Name)}, warnings...)
+	}
+	return c, warnings, nil
+}
+
+// validate finds every fault at once: of the fields, of the secrets, and an
+// agent that the workspace does not have.
+func (r *Registry) validate(ctx context.Context, w *store.Workspace, spec connection.Spec, values map[string]string) error {
+	var faults []connection.FieldError
+	for _, invalid := range []*connection.Invalid{
+		connection.Validate(spec, slices.Sorted(maps.Keys(values))),
+		connection.ValidateSecrets(spec, values),
+	} {
+		if invalid != nil {
+			faults = append(faults, invalid.Fields...)
+		}
+	}
+	if spec.Mode == connection.OnPremise && spec.AgentID != "" {
+		_, err := w.Agent(ctx, spec.AgentID)
+		if errors.Is(err, store.ErrNotFound) {
+			faults = append(faults, noSuchAgent)
+		} else if err != nil {
+			return err
+		}
+	}
+	if len(faults) > 0 {
+		return &connection.Invalid{Fields: faults}
+	}
+	return nil
+}
+
+var noSuchAgent = connection.FieldError{Path: "agentId", Message: "There is no such agent; it may have been deleted. Choose another one."}
+
+// saveFault is fault for saves, where a broken reference can only be an agent
+// that was deleted in the very moment.
+func saveFault(err error) error {
+	var invalid *connection.Invalid
+	if errors.As(err, &invalid) {
+		return err
+	}
+	if errors.Is(err, store.ErrReference) {
+		return &connection.Invalid{Fields: []connection.FieldError{noSuchAgent}}
+	}
+	return fault(err, "connection")
+}
+
+func conflict(row store.Connection) error {
+	return &proto.Error{Code: proto.CodeConflict,
+		Detail: fmt.Sprintf("%s has saved this connection meanwhile, on %s.", row.UpdatedBy, row.UpdatedAt.Format("2 January 2006 at 15:04:05 UTC")),
+		Hint:   "Load it anew and make your change again, so that nothing of theirs is lost.",
+		Facts: map[string]string{"by": row.UpdatedBy, "at": row.UpdatedAt.Format(time.RFC3339),
+			"version": fmt.Sprint(row.Version)}}
+}
+
+// signInDiffers reports whether a session that was signed in with a may not be
+// good for b: all but the name and the ping counts.
+func signInDiffers(a, b connection.Spec) bool {
+	a.Name, b.Name = "", ""
+	a.Ping, b.Ping = connection.Ping{}, connection.Ping{}
+	if len(a.Headers) == 0 && len(b.Headers) == 0 {
+		a.Headers, b.Headers = nil, nil
+	}
+	return !reflect.DeepEqual(a, b)
+}
+
+// changedFields names what a save has changed, for the audit trail: never a
+// value.
+func changedFields(a, b connection.Spec, secrets map[string]*string) string {
+	var fields []string
+	add := func(name string, differs bool) {
+		if differs {
+			fields = append(fields, name)
+		}
+	}
+	add("name", a.Name != b.Name)
+	add("mode", a.Mode != b.Mode)
+	add("agent", a.AgentID != b.AgentID)
+	add("headers", !slices.Equal(a.Headers, b.Headers))
+	add("base URI", a.BaseURI != b.BaseURI)
+	add("media type", a.MediaType != b.MediaType)
+	add("authentication", !reflect.DeepEqual(a.Auth, b.Auth))
+	add("ping", !reflect.DeepEqual(a.Ping, b.Ping))
+	for _, name := range slices.Sorted(maps.Keys(secrets)) {
+		fields = append(fields, "secret "+name)
+	}
+	if len(fields) == 0 {
+		return "nothing"
+	}
+	return strings.Join(fields, ", ")
+}
