@@ -13,6 +13,9 @@ import (
 	"sallyport/relay/throttle"
 )
 
+// ReasonWrongPassword: the current password that SetPassword was given.
+const ReasonWrongPassword proto.Reason = "wrong_password"
+
 // LinkPath begins the path of every sign-in link.
 const LinkPath = "/sign-in/link/"
 
@@ -197,7 +200,8 @@ func (a *Accounts) SetPassword(ctx context.Context, actor Actor, current, next s
 			return User{}, err
 		}
 		if !good {
-			return User{}, invalid("The current password is wrong.", "An administrator can reset it.")
+			return User{}, &proto.Error{Code: proto.CodeValidation, Reason: ReasonWrongPassword,
+				Detail: "The current password is wrong.", Hint: "An administrator can reset it."}
 		}
 		a.byAccount.Forgive(key)
 	}
