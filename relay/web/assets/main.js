@@ -1,0 +1,22 @@
+// What a page gains where scripts run. Every page works without.
+import { watchTimes } from "./times.js";
+import { offerCopies } from "./copy.js";
+import { keepLive } from "./live.js";
+import { askFirst } from "./confirm.js";
+import { enhanceForm } from "./form.js";
+import { runTestsInPlace } from "./test.js";
+import { sendInPlace } from "./send.js";
+import { keepAgentsLive } from "./agents.js";
+
+document.documentElement.classList.add("scripted");
+watchTimes();
+offerCopies();
+askFirst();
+keepLive();
+const form = document.getElementById("connection-form");
+if (form) {
+  enhanceForm(form);
+  keepAgentsLive(form);
+}
+runTestsInPlace();
+sendInPlace();

@@ -1,0 +1,91 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+
+	"sallyport/relay/account"
+	"sallyport/relay/connection"
+	"sallyport/relay/registry"
+	"sallyport/relay/session"
+)
+
+type connectionView struct {
+	registry.Connection
+	MayEdit  bool
+	Warnings []string
+	Spark    *sparkline
+	Agent    *connectionAgent
+	Session  *session.Session
+	Test     *testView
+	Send     sendView
+}
+
+type connectionAgent struct {
+	ID, Name string
+	Status   agentStatus
+}
+
+// connectionExtras is what an action has to show on the connection's page.
+type connectionExtras struct {
+	test *testView
+	send sendView
+}
+
+func (h *handler) showConnection(w http.ResponseWriter, r *http.Request, actor account.Actor) error {
+	return h.connectionPage(w, r, actor, http.StatusOK, connectionExtras{})
+}
+
+func (h *handler) connectionPage(w http.ResponseWriter, r *http.Request, actor account.Actor, status int, extras connectionExtras) error {
+	ctx := r.Context()
+	c, err := h.Registry.Connection(ctx, actor, r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	view := connectionView{
+		Connection: c, MayEdit: actor.MayEdit(), Spark: sparklineOf(c.LatencyMs),
+		Test: extras.test, Send: extras.send.withDefaults(),
+	}
+	if view.Warnings, err = h.Registry.Warnings(ctx, actor, c.ID, c.Spec); err != nil {
+		return err
+	}
+	if c.AgentID != "" {
+		agent, err := h.Registry.Agent(ctx, actor, c.AgentID)
+		if err != nil && !isNotFound(err) {
+			return err
+		}
+		if err == nil {
+			view.Agent = &connectionAgent{ID: agent.ID, Name: agent.Name, Status: statusOf(agent)}
+		}
+	}
+	stored, err := h.Sessions.Stored(ctx, actor.WorkspaceID, c.ID)
+	switch {
+	case err == nil:
+		view.Session = &stored
+	case !errors.Is(err, session.ErrNone):
+		return err
+	}
+	return h.render(w, status, h.views.connection, page{Title: c.Name, Section: "connections", Actor: actor, Notice: noticeOf(r), Body: view})
+}
+
+// ModeWord, MediaWord and AuthWord are settings in the words of the form.
+func (v connectionView) ModeWord() string  { return modeWord(v.Mode) }
+func (v connectionView) MediaWord() string { return choiceWord("mediaType", string(v.MediaType)) }
+func (v connectionView) AuthWord() string  { return choiceWord("auth.type", string(v.Auth.Type)) }
+
+// Cookie reports whether the connection has sessions.
+func (v connectionView) Cookie() bool { return v.Auth.Type == connection.AuthCookie }
+
+// ContentType is how a body is sent through the connection.
+func (v connectionView) ContentType() string { return v.MediaType.ContentType() }
+
+func choiceWord(path, value string) string {
+	for _, f := range formFields() {
+		for _, c := range f.choices {
+			if f.path == path && c.Value == value {
+				return c.Label
+			}
+		}
+	}
+	return value
+}

@@ -1,0 +1,60 @@
+package web
+
+import (
+	"strconv"
+	"strings"
+
+	"sallyport/relay/connection"
+)
+
+// edit does what a button of the form asks that changes the form itself, and
+// reports whether do was one. Browsers with scripts do all of this by
+// themselves (rows.js, form.js).
+func (v *formValues) edit(do string) bool {
+	verb, argument, _ := strings.Cut(do, ":")
+	switch verb {
+	case "add-header":
+		v.headers = append(v.headers, connection.Header{})
+	case "add-secret":
+		v.secrets = append(v.secrets, secretValue{})
+	case "paste-headers":
+		v.addPasted()
+	case "remove-header":
+		if i, err := strconv.Atoi(argument); err == nil && i >= 0 && i < len(v.headers) {
+			v.headers = append(v.headers[:i:i], v.headers[i+1:]...)
+		}
+	case "remove-secret":
+		if i, err := strconv.Atoi(argument); err == nil && i >= 0 && i < len(v.secrets) {
+			if v.secrets[i].set {
+				v.removed = append(v.removed, v.secrets[i].name)
+			}
+			v.secrets = append(v.secrets[:i:i], v.secrets[i+1:]...)
+		}
+	case "set":
+		field, value, _ := strings.Cut(argument, "=")
+		v.set(field, value)
+	default:
+		return false
+	}
+	return true
+}
+
+// set changes one field, as a hint's Fix or a value picked from a response
+// asks, and reports whether the form has it.
+func (v *formValues) set(path, value string) bool {
+	for _, f := range formFields() {
+		if f.path == path {
+			v.fields[path] = value
+			return true
+		}
+	}
+	return false
+}
+
+// focus puts the cursor into a field when the page opens.
+func (v formView) focus(path string) {
+	if f, ok := v.fields[path]; ok {
+		f.Focus = true
+		v.fields[path] = f
+	}
+}
