@@ -1,0 +1,261 @@
+// Package link holds the agent's tunnels to its relay: it dials, proves who
+// the agent is, hands every stream that the relay opens to Serve, and dials
+// again when a tunnel ends. Package agent/cli runs it.
+//
+// It never looks into a stream: what a request is, and whether it is allowed,
+// is for package agent/forward. It never accepts a connection either; all of
+// its connections lead out.
+package link
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"go.uber.org/zap"
+
+	"sallyport/internal/retry"
+	"sallyport/internal/wsconn"
+	"sallyport/proto"
+)
+
+// Identity is who the agent is, as its enrolment settled it.
+type Identity struct {
+	AgentID    string
+	InstanceID string
+	Key        ed25519.PrivateKey // never leaves the machine
+}
+
+// Machine is what the agent tells the relay about where it runs.
+type Machine struct {
+	Hostname     string
+	OS, Arch     string
+	Version      string
+	Capabilities []string
+}
+
+// Options of a Link. Relay, Identity, Machine, Serve and Log are required.
+type Options struct {
+	Relay    *url.URL
+	Identity Identity
+	Machine  Machine
+	// Serve serves one request and returns when it is done; the stream is
+	// closed afterwards. Its context ends when the tunnel is gone.
+	Serve func(ctx context.Context, stream net.Conn)
+	// Tunnels is how many tunnels are held at once. Default 2: one more than
+	// needed, so that one can break, or be replaced, unnoticed.
+	Tunnels int
+	// TLS is for the connection to the relay; nil: the system's trust store.
+	TLS *tls.Config
+	// Proxy names the proxy for the relay's URL; nil: the environment's
+	// (HTTPS_PROXY, NO_PROXY).
+	Proxy func(*url.URL) (*url.URL, error)
+	// AllowPlaintext lets the relay be dialled without TLS beyond loopback.
+	AllowPlaintext bool
+	Log            *zap.Logger
+	Clock          func() time.Time
+
+	// RetryFirst and RetryLimit are the ceilings of the first and of any wait
+	// between attempts. Default 1 s and 60 s.
+	RetryFirst, RetryLimit time.Duration
+	// RetryRefused is the wait after a refusal that only a person can heal.
+	// Default 5 min.
+	RetryRefused time.Duration
+	// StopTimeout is how long requests that are under way may go on after the
+	// end of Run's context. Default 15 s: service managers wait about 20.
+	StopTimeout time.Duration
+	// StepTimeout bounds dialling and each step of the handshake. Default 15 s.
+	StepTimeout time.Duration
+}
+
+// settled is how long a tunnel must have lived for its end to be a surprise,
+// after which the waits begin at RetryFirst again.
+const settled = 30 * time.Second
+
+// Link holds the tunnels of one agent. Make it with New.
+type Link struct {
+	opts    Options
+	log     *zap.Logger
+	run     string // of this run of the program; see proto.Hello
+	buffers wsconn.WriteBuffers
+	status  *statusBoard
+	work    sync.WaitGroup // tunnels that are finishing
+}
+
+// New makes a Link; Run makes it work.
+func New(opts Options) *Link {
+	if opts.Tunnels == 0 {
+		opts.Tunnels = 2
+	}
+	if opts.Clock == nil {
+		opts.Clock = time.Now
+	}
+	defaultTo(&opts.RetryFirst, time.Second)
+	defaultTo(&opts.RetryLimit, time.Minute)
+	defaultTo(&opts.RetryRefused, 5*time.Minute)
+	defaultTo(&opts.StopTimeout, 15*time.Second)
+	defaultTo(&opts.StepTimeout, 15*time.Second)
+	return &Link{
+		opts: opts, log: opts.Log, run: uuid.NewString(),
+		status: newStatusBoard(opts.Tunnels, opts.Clock),
+	}
+}
+
+func defaultTo(d *time.Duration, value time.Duration) {
+	if *d == 0 {
+		*d = value
+	}
+}
+
+// ErrPlaintext: the relay would be dialled without TLS.
+var ErrPlaintext = errors.New("the relay's URL is not https")
+
+// CheckRelay reports whether the relay's URL may be used: https, or http to
+// this machine, or http where that is allowed in so many words.
+func CheckRelay(relay *url.URL, allowPlaintext bool) error {
+	switch {
+	case relay.Host == "":
+		return fmt.Errorf("the relay's URL %q names no host", relay.Redacted())
+	case relay.Scheme == "https":
+		return nil
+	case relay.Scheme != "http":
+		return fmt.Errorf("the relay's URL %q is neither https nor http", relay.Redacted())
+	case allowPlaintext || isLoopback(relay.Hostname()):
+		return nil
+	}
+	return fmt.Errorf("%w: %s; use https, or allow plain text in the agent's configuration (allowPlaintextRelay: true)", ErrPlaintext, relay.Redacted())
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}
+
+// Run holds the tunnels until ctx ends; then it lets requests under way finish
+// and returns nil. An error means that it could not even begin.
+func (l *Link) Run(ctx context.Context) error {
+	if err := CheckRelay(l.opts.Relay, l.opts.AllowPlaintext); err != nil {
+		return err
+	}
+	l.log.Info("connecting to the relay", zap.String("relay", l.opts.Relay.Redacted()),
+		zap.String("agent", l.opts.Identity.AgentID), zap.String("instance", l.opts.Identity.InstanceID), zap.Int("tunnels", l.opts.Tunnels))
+	var slots sync.WaitGroup
+	for slot := range l.opts.Tunnels {
+		slots.Go(func() { l.hold(ctx, slot) })
+	}
+	slots.Wait()
+	l.work.Wait()
+	return nil
+}
+
+// hold keeps one tunnel up.
+func (l *Link) hold(ctx context.Context, slot int) {
+	backoff := retry.Backoff{First: l.opts.RetryFirst, Limit: l.opts.RetryLimit, Settled: settled, Rand: rand.Float64}
+	var leaving *tunnel // asked by the relay to be replaced, and still in use
+	for ctx.Err() == nil {
+		l.status.connecting(slot)
+		t, err := l.dial(ctx, slot)
+		if leaving != nil && (err == nil || ctx.Err() != nil) {
+			l.work.Go(leaving.finish) // only now: the new one is open first
+			leaving = nil
+		}
+		var wait time.Duration
+		if err != nil {
+			if ctx.Err() != nil {
+				break
+			}
+			wait = l.delay(err, &backoff)
+			l.status.failed(slot, err, l.opts.Clock().Add(wait))
+			l.logFailure(slot, err, wait)
+		} else {
+			wait, leaving = l.keep(ctx, t, &backoff)
+		}
+		pause(ctx, wait)
+	}
+	if leaving != nil {
+		leaving.finish()
+	}
+	l.status.stopped(slot)
+}
+
+// keep holds a tunnel until it ends, the relay asks for another, or ctx ends.
+// It returns when to dial next, and the tunnel where it is still in use.
+func (l *Link) keep(ctx context.Context, t *tunnel, backoff *retry.Backoff) (time.Duration, *tunnel) {
+	l.status.online(t)
+	l.log.Info("tunnel up", zap.Int("slot", t.slot), zap.String("tunnel", t.welcome.TunnelID), zap.Duration("rtt", t.rtt))
+	if off := time.Duration(t.welcome.ClockOffsetMs) * time.Millisecond; off.Abs() > time.Minute {
+		l.log.Warn("this machine's clock differs from the relay's", zap.Duration("ahead", off))
+	}
+	select {
+	case <-t.ended:
+		lived := l.opts.Clock().Sub(t.since)
+		backoff.Succeeded(lived)
+		wait := backoff.Next()
+		l.status.failed(t.slot, t.why(), l.opts.Clock().Add(wait))
+		l.log.Warn("tunnel down", zap.Int("slot", t.slot), zap.String("tunnel", t.welcome.TunnelID),
+			zap.Duration("lived", lived), zap.Error(t.why()), zap.Duration("retryIn", wait))
+		return wait, nil
+	case within := <-t.drain:
+		backoff.Succeeded(l.opts.Clock().Sub(t.since))
+		wait := time.Duration(rand.Float64() * float64(within))
+		l.log.Info("relay asks for the tunnel to be replaced", zap.Int("slot", t.slot), zap.Duration("in", wait))
+		return wait, t
+	case <-ctx.Done():
+		t.finish()
+		return 0, nil
+	}
+}
+
+// delay is how long to wait after a failed attempt.
+func (l *Link) delay(err error, backoff *retry.Backoff) time.Duration {
+	wait := backoff.Next()
+	var refused *proto.Refused
+	var dial *DialError
+	switch {
+	case errors.As(err, &refused) && !refused.Code.Heals():
+		// Half of it at random, so that a fleet whose relay was reset does
+		// not knock in step.
+		wait = l.opts.RetryRefused/2 + time.Duration(rand.Float64()*float64(l.opts.RetryRefused/2))
+	case errors.As(err, &refused):
+		wait += time.Duration(refused.RetryAfterSeconds) * time.Second
+	case errors.As(err, &dial):
+		wait += min(dial.RetryAfter, maxRetryAfter)
+	}
+	return wait
+}
+
+// maxRetryAfter is the longest Retry-After that is obeyed: a faulty proxy must
+// not keep an agent away for a day.
+const maxRetryAfter = 5 * time.Minute
+
+func (l *Link) logFailure(slot int, err error, wait time.Duration) {
+	var refused *proto.Refused
+	if errors.As(err, &refused) && !refused.Code.Heals() {
+		l.log.Error("relay refuses this machine; this will not heal by itself", zap.Int("slot", slot),
+			zap.String("code", string(refused.Code)), zap.String("text", refused.Text), zap.Duration("retryIn", wait))
+		return
+	}
+	l.log.Warn("relay not reached", zap.Int("slot", slot), zap.Error(err), zap.Duration("retryIn", wait))
+}
+
+// pause waits for d or the end of ctx.
+func pause(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
