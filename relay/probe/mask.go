@@ -1,0 +1,259 @@
+package probe
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"html"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"sallyport/relay/connection"
+	"sallyport/relay/road"
+)
+
+// masked stands where a secret stood.
+const masked = "••••"
+
+// minCookieLength is the shortest cookie value that is masked outside of
+// cookie fields too. Shorter ones ("en", "true", "1") prove nothing, and
+// masking them would make every answer unreadable.
+const minCookieLength = 6
+
+// mask hides what must not be shown of a test: the connection's secrets in
+// every form that they take on the wire or in an echo of it, credentials that
+// were typed plainly, and cookies.
+type mask struct {
+	needles []string
+}
+
+func newMask(c *connection.Connection) *mask {
+	m := &mask{}
+	for _, s := range c.Secrets {
+		m.add(s)
+	}
+	return m
+}
+
+// learn adds what an exchange shows to be secret.
+func (m *mask) learn(e *road.Exchange) {
+	if e == nil {
+		return
+	}
+	for _, hop := range e.Hops {
+		for _, pattern := range sensitiveBody {
+			for _, match := range pattern.FindAllStringSubmatch(hop.RequestBody, -1) {
+				m.addTyped(match[2])
+			}
+		}
+		for _, match := range sensitiveQuery.FindAllStringSubmatch("&"+hop.URL.RawQuery, -1) {
+			m.addTyped(match[2])
+		}
+		for _, line := range hop.RequestHeader.Values("Cookie") {
+			for pair := range strings.SplitSeq(line, ";") {
+				m.addCookie(pair)
+			}
+		}
+		for _, line := range hop.Header.Values("Set-Cookie") {
+			pair, _, _ := strings.Cut(line, ";")
+			m.addCookie(pair)
+		}
+	}
+}
+
+func (m *mask) addCookie(pair string) {
+	_, value, _ := strings.Cut(pair, "=")
+	value = strings.Trim(value, " \t\"")
+	if len(value) >= minCookieLength {
+		m.add(value)
+		if plain, err := url.QueryUnescape(value); err == nil && len(plain) >= minCookieLength {
+			m.add(plain)
+		}
+	}
+}
+
+// addTyped adds a credential that was found in a body or query, and what it
+// was before it was escaped there.
+func (m *mask) addTyped(found string) {
+	if len(found) < 3 {
+		return
+	}
+	m.add(found)
+	if plain, err := url.QueryUnescape(found); err == nil {
+		m.add(plain)
+	}
+	var plain string
+	if json.Unmarshal([]byte(`"`+found+`"`), &plain) == nil {
+		m.add(plain)
+	}
+	m.add(html.UnescapeString(found))
+}
+
+// add hides s in every form in which it may be written.
+func (m *mask) add(s string) {
+	if s == "" || slices.Contains(m.needles, s) {
+		return
+	}
+	forms := []string{s, strings.TrimSpace(s), url.QueryEscape(s), url.PathEscape(s), html.EscapeString(s), base64.StdEncoding.EncodeToString([]byte(s))}
+	for _, e := range []connection.Escape{connection.EscapeJSON, connection.EscapeXML, connection.EscapeURI, connection.EscapeCSV} {
+		if filled, err := connection.Fill("{{secret.s}}", e, map[string]string{"s": s}); err == nil {
+			forms = append(forms, filled)
+		}
+	}
+	if quoted, err := json.Marshal(s); err == nil {
+		inner := string(quoted[1 : len(quoted)-1]) // with <, > and & as \u003c
+		forms = append(forms, inner, strings.ReplaceAll(inner, "/", `\/`), asciiJSON(inner))
+	}
+	for _, f := range forms {
+		for _, f := range []string{f, lowerEscapes(f)} {
+			if f != "" && !slices.Contains(m.needles, f) {
+				m.needles = append(m.needles, f)
+			}
+		}
+	}
+}
+
+// asciiJSON writes all beyond ASCII as \uXXXX, as many applications do.
+func asciiJSON(inner string) string {
+	var b strings.Builder
+	for _, c := range inner {
+		switch {
+		case c < 0x80:
+			b.WriteRune(c)
+		case c < 0x10000:
+			fmt.Fprintf(&b, `\u%04x`, c)
+		default:
+			c -= 0x10000
+			fmt.Fprintf(&b, `\u%04x\u%04x`, 0xd800+c>>10, 0xdc00+c&0x3ff)
+		}
+	}
+	return b.String()
+}
+
+var upperEscape = regexp.MustCompile(`%[0-9A-F]{2}`)
+
+func lowerEscapes(s string) string { return upperEscape.ReplaceAllStringFunc(s, strings.ToLower) }
+
+// Names of fields whose values are credentials, in bodies and queries. What is
+// hidden once too often costs a reader less than what is shown once.
+const (
+	sensitiveName = `[\w.\-]*(?:passw|passphrase|secret|token|api_?-?key|apikey|credential|signature|jsessionid|sessionid|session_id)[\w.\-]*`
+	sensitiveWord = `pwd|pass|pin|otp|key|sid|code|ticket|sig|auth|authorization|phpsessid`
+)
+
+var (
+	sensitiveQuery = regexp.MustCompile(`(?i)([?&;](?:` + sensitiveName + `|` + sensitiveWord + `)=)([^&;#\s"'<>]+)`)
+	sensitiveBody  = []*regexp.Regexp{
+		regexp.MustCompile(`(?i)("(?:` + sensitiveName + `|pwd|pass|pin|otp)"\s*:\s*")((?:[^"\\]|\\.)+)`),
+		regexp.MustCompile(`(?i)((?:^|[&?\n])(?:` + sensitiveName + `|pwd|pass|pin|otp)=)([^&\s"'<>]+)`),
+		regexp.MustCompile(`(?i)(<(?:[\w\-]+:)?(?:` + sensitiveName + `|pwd|pass|pin|otp)(?:\s[^>]*)?>)([^<]+)`),
+	}
+)
+
+// text hides every secret in s. Stretches that overlap are hidden together.
+func (m *mask) text(s string) string {
+	type stretch struct{ from, to int }
+	var hidden []stretch
+	for _, needle := range m.needles {
+		for at := 0; ; {
+			i := strings.Index(s[at:], needle)
+			if i < 0 {
+				break
+			}
+			hidden = append(hidden, stretch{at + i, at + i + len(needle)})
+			at += i + len(needle)
+		}
+	}
+	if len(hidden) == 0 {
+		return s
+	}
+	slices.SortFunc(hidden, func(a, b stretch) int { return a.from - b.from })
+	var b strings.Builder
+	at := 0
+	for i := 0; i < len(hidden); {
+		from, to := hidden[i].from, hidden[i].to
+		for i++; i < len(hidden) && hidden[i].from < to; i++ {
+			to = max(to, hidden[i].to)
+		}
+		b.WriteString(s[at:from])
+		b.WriteString(masked)
+		at = to
+	}
+	b.WriteString(s[at:])
+	return b.String()
+}
+
+// body hides secrets and the values of fields that are named like credentials.
+func (m *mask) body(s string) string {
+	s = m.text(s)
+	for _, pattern := range sensitiveBody {
+		s = pattern.ReplaceAllString(s, "${1}"+masked)
+	}
+	return s
+}
+
+// url hides secrets, and credentials in the query.
+func (m *mask) url(s string) string {
+	return sensitiveQuery.ReplaceAllString(m.text(s), "${1}"+masked)
+}
+
+// headers are header fields as shown: sorted by name, ours left out.
+func (m *mask) headers(h http.Header) []Header {
+	shown := []Header{}
+	names := make([]string, 0, len(h))
+	for name := range h {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if strings.HasPrefix(strings.ToLower(name), "sallyport-") {
+			continue
+		}
+		for _, v := range h[name] {
+			shown = append(shown, Header{Name: name, Value: strings.ToValidUTF8(m.header(name, v), "�")})
+		}
+	}
+	return shown
+}
+
+var sensitiveHeader = regexp.MustCompile(`key|token|secret|auth|passw|session|credential|signature`)
+
+func (m *mask) header(name, value string) string {
+	name = strings.ToLower(name)
+	switch {
+	case name == "cookie":
+		pairs := strings.Split(value, ";")
+		for i, pair := range pairs {
+			pairs[i] = maskPair(pair)
+		}
+		return strings.Join(pairs, ";")
+	case name == "set-cookie":
+		pair, attributes, found := strings.Cut(value, ";")
+		if found {
+			attributes = ";" + m.text(attributes)
+		}
+		return maskPair(pair) + attributes
+	case name == "authorization" || name == "proxy-authorization":
+		if scheme, _, found := strings.Cut(value, " "); found {
+			return m.text(scheme) + " " + masked
+		}
+		return masked
+	case name == "www-authenticate" || name == "proxy-authenticate" || strings.HasPrefix(name, "access-control-"):
+		return m.text(value)
+	case sensitiveHeader.MatchString(name):
+		return masked
+	}
+	return m.url(value)
+}
+
+// maskPair keeps a cookie's name.
+func maskPair(pair string) string {
+	name, _, found := strings.Cut(pair, "=")
+	if !found {
+		return masked
+	}
+	return name + "=" + masked
+}

@@ -1,0 +1,287 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"sallyport/proto"
+	"sallyport/relay/connection"
+	"sallyport/relay/hub"
+	"sallyport/relay/road"
+	"sallyport/relay/session"
+)
+
+// Roads finds the road of a connection. *road.Roads implements it.
+type Roads interface {
+	For(c *connection.Connection) http.RoundTripper
+}
+
+// Sessions signs in. *session.Keeper implements it.
+type Sessions interface {
+	SignIn(ctx context.Context, rt http.RoundTripper, c *connection.Connection, requestID, reason string) (*session.Attempt, error)
+}
+
+// Presence knows which machines of an agent are connected. *hub.Hub
+// implements it.
+type Presence interface {
+	Instances(agentID string) []hub.Instance
+}
+
+// Options of a Prober. Roads, Sessions and Presence are required.
+type Options struct {
+	Roads    Roads
+	Sessions Sessions
+	Presence Presence
+	Clock    func() time.Time
+	Log      *zap.Logger
+}
+
+// Prober tests connections. It keeps nothing between tests and is safe for
+// concurrent use.
+type Prober struct {
+	roads    Roads
+	sessions Sessions
+	presence Presence
+	clock    func() time.Time
+	log      *zap.Logger
+}
+
+// New returns a Prober.
+func New(o Options) *Prober {
+	p := &Prober{roads: o.Roads, sessions: o.Sessions, presence: o.Presence, clock: o.Clock, log: o.Log}
+	if p.clock == nil {
+		p.clock = time.Now
+	}
+	if p.log == nil {
+		p.log = zap.NewNop()
+	}
+	return p
+}
+
+// pingTimeout bounds one ping, redirects included.
+const pingTimeout = 30 * time.Second
+
+// Run tests a connection: agent, sign-in, ping, each only if all before it
+// went well. onStep, which may be nil, is told of each step as it begins
+// (Running) and as it ends, one call at a time, from this goroutine.
+//
+// The test signs in afresh even if there is a session. All that the Result
+// holds may be shown: secrets and cookies are masked.
+func (p *Prober) Run(ctx context.Context, c *connection.Connection, requestID string, onStep func(Step)) Result {
+	if onStep == nil {
+		onStep = func(Step) {}
+	}
+	r := &run{Prober: p, c: c, requestID: requestID, onStep: onStep, began: p.clock(), mask: newMask(c), rt: p.roads.For(c)}
+	r.result.OK = true
+	r.result.Warnings = connection.Warnings(c.Spec)
+	r.step(StepAgent, r.agent)
+	r.step(StepSignIn, func(s *Step) { r.signIn(ctx, s) })
+	r.step(StepPing, func(s *Step) { r.ping(ctx, s) })
+	r.result.DurationMs = milliseconds(p.clock().Sub(r.began))
+	p.log.Info("connection tested", zap.String("connection", c.ID), zap.String("request_id", requestID),
+		zap.Bool("ok", r.result.OK), zap.String("failed_step", r.failed), zap.Float64("duration_ms", r.result.DurationMs))
+	return r.result
+}
+
+// run is one test under way.
+type run struct {
+	*Prober
+	c         *connection.Connection
+	requestID string
+	onStep    func(Step)
+	began     time.Time
+	mask      *mask
+	rt        http.RoundTripper
+
+	result  Result
+	failed  string           // the step that failed, or ""
+	attempt *session.Attempt // of the sign-in, once made
+}
+
+// step runs one step, or skips it because an earlier one failed.
+func (r *run) step(name string, do func(*Step)) {
+	start := r.clock()
+	s := Step{Name: name, StartMs: milliseconds(start.Sub(r.began))}
+	switch message := r.needless(name); {
+	case r.failed != "":
+		s.Status, s.Message = Skipped, "Skipped, because the "+r.failed+" step failed."
+	case message != "":
+		s.Status, s.Message = Skipped, message
+	default:
+		s.Status = Running
+		s.Message = runningMessage(name)
+		r.onStep(s)
+		do(&s)
+		s.DurationMs = milliseconds(r.clock().Sub(start))
+	}
+	s.Message = r.mask.text(s.Message)
+	if s.Hint != nil {
+		s.Hint.Text = r.mask.text(s.Hint.Text)
+	}
+	if s.Status == Failed {
+		r.failed, r.result.OK = name, false
+	}
+	r.result.Steps = append(r.result.Steps, s)
+	r.onStep(s)
+}
+
+// needless says why a step is not part of this connection's test, or nothing.
+func (r *run) needless(name string) string {
+	switch name {
+	case StepAgent:
+		if r.c.Mode != connection.OnPremise {
+			return "Not needed: in cloud mode, requests run from the relay."
+		}
+	case StepSignIn:
+		if r.c.Auth.Type != connection.AuthCookie {
+			return "Not needed: the authentication type is none."
+		}
+	case StepPing:
+		if r.c.Ping.URI == "" && r.c.Auth.Type == connection.AuthCookie {
+			return "There is no ping URI, so the sign-in alone was tested."
+		}
+	}
+	return ""
+}
+
+func runningMessage(name string) string {
+	switch name {
+	case StepAgent:
+		return "Looking for the agent…"
+	case StepSignIn:
+		return "Signing in…"
+	default:
+		return "Sending the ping…"
+	}
+}
+
+// agent tells whether and where the agent is online.
+func (r *run) agent(s *Step) {
+	machines := r.presence.Instances(r.c.AgentID)
+	if len(machines) == 0 {
+		s.Status, s.Code = Failed, string(proto.CodeAgentOffline)
+		s.Message = "The agent is offline: none of its machines is connected to the relay."
+		s.Hint = agentOffline()
+		return
+	}
+	names := make([]string, 0, len(machines))
+	for _, m := range machines {
+		name := m.Hostname
+		if name == "" {
+			name = m.ID
+		}
+		if m.Latency > 0 {
+			name += fmt.Sprintf(" (%s)", latency(m.Latency))
+		}
+		names = append(names, name)
+	}
+	s.Status = OK
+	if len(names) == 1 {
+		s.Message = "The agent is online on " + names[0] + "."
+	} else {
+		s.Message = fmt.Sprintf("The agent is online on %d machines: %s.", len(names), strings.Join(names, ", "))
+	}
+}
+
+func latency(d time.Duration) string {
+	if d < 10*time.Millisecond {
+		return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000)
+	}
+	return fmt.Sprintf("%d ms", d.Milliseconds())
+}
+
+// signIn makes a session.
+func (r *run) signIn(ctx context.Context, s *Step) {
+	attempt, err := r.sessions.SignIn(ctx, r.rt, r.c, r.requestID, "the connection was tested")
+	r.attempt = attempt
+	e := evidence{c: r.c, step: StepSignIn, attempt: attempt, clock: r.clock}
+	if attempt != nil {
+		e.exchange = attempt.Exchange
+		r.mask.learn(attempt.Exchange)
+		r.mask.show(s, attempt.Exchange)
+	}
+	var refused *session.Failed
+	switch {
+	case err == nil:
+		s.Status, s.Message = OK, r.signedIn(attempt)
+		r.result.Session = &SessionInfo{ID: attempt.Session.ID}
+		for _, cookie := range attempt.Unused {
+			r.warn(cookie.Explanation)
+		}
+		return
+	case errors.As(err, &refused):
+		e.why = refused.Why
+		s.Code, s.Message = string(proto.CodeSignInFailed), refused.Detail
+	default:
+		e.failure = road.Failure(ctx, err)
+		s.Code, s.Message = string(e.failure.Code), e.failure.Detail
+	}
+	s.Status, s.Hint = Failed, e.hint()
+}
+
+// signedIn tells what the session is made of; a cookie's name is no secret.
+func (r *run) signedIn(a *session.Attempt) string {
+	names := cookieNames(a.Exchange)
+	what := "a cookie"
+	switch {
+	case len(names) == 1:
+		what = "the cookie " + names[0]
+	case len(names) > 1:
+		what = fmt.Sprintf("%d cookies (%s)", len(names), strings.Join(names, ", "))
+	}
+	return fmt.Sprintf("The application answered %s and set %s.", statusText(a.Exchange.Last().Status), what)
+}
+
+// ping sends the ping and judges its answer.
+func (r *run) ping(ctx context.Context, s *Step) {
+	if r.c.Ping.URI == "" {
+		s.Status, s.Message = Failed, "There is nothing to test: the connection has neither a sign-in nor a ping URI."
+		s.Hint = &Hint{ID: "nothing-to-test", Text: "Enter a ping URI: a resource that the application answers with 2xx when all is well, such as /me."}
+		return
+	}
+	u, err := r.c.URL(r.c.Ping.URI)
+	if err != nil {
+		s.Status, s.Code, s.Message = Failed, string(proto.CodeValidation), "The ping URI can't be used: "+phrase(err)+"."
+		return
+	}
+	request := road.Request{Method: r.c.Ping.Method, URL: u, FollowRedirects: true, RequestID: r.requestID, Timeout: pingTimeout}
+	if request.Method == http.MethodPost || request.Method == http.MethodPut {
+		request.Body = r.c.Ping.Body
+	}
+	if r.attempt != nil && r.attempt.Jar != nil {
+		request.Jar = r.attempt.Jar
+	}
+	exchange, err := road.Send(ctx, r.rt, r.c, request)
+	r.mask.learn(exchange)
+	r.mask.show(s, exchange)
+	e := evidence{c: r.c, step: StepPing, attempt: r.attempt, exchange: exchange, clock: r.clock}
+	if err != nil {
+		e.failure = road.Failure(ctx, err)
+		s.Status, s.Code, s.Message, s.Hint = Failed, string(e.failure.Code), e.failure.Detail, e.hint()
+		return
+	}
+	last := exchange.Last()
+	e.verdict = judge(r.c.Ping, r.c.MediaType, answer{
+		method: last.Method, status: last.Status, header: last.Header, body: exchange.Body, truncated: exchange.Truncated,
+	})
+	s.Message = e.verdict.message
+	if e.verdict.ok {
+		s.Status = OK
+		if hint := e.pages(); hint != nil {
+			// Without a success path a login page passes as an answer. Say so.
+			r.warn(hint.Text)
+		}
+		return
+	}
+	s.Status, s.Hint = Failed, e.hint()
+}
+
+func (r *run) warn(text string) {
+	r.result.Warnings = append(r.result.Warnings, r.mask.text(text))
+}
