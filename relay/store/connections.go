@@ -130,11 +130,6 @@ func (w *Workspace) NameTaken(ctx context.Context, name, exceptID string) (bool,
 	return n > 0, err
 }
 
-// CountConnectionsAll says how many connections the workspace has.
-func (w *Workspace) CountConnectionsAll(ctx context.Context) (int, error) {
-	return one(ctx, w.db.read, "count the connections", scanCount, `SELECT count(*) FROM connections WHERE workspace_id = $1`, w.id)
-}
-
 // HasSealed reports whether any row of any workspace was sealed by the vault:
 // then a new keyset would make it unreadable for good.
 func (s *Store) HasSealed(ctx context.Context) (bool, error) {
