@@ -35,8 +35,7 @@ type Config struct {
 	BootstrapToken string
 }
 
-// check fills what follows from other options and reports what does not go
-// together.
+// check reports what does not go together.
 func (c *Config) check() error {
 	host, _, err := net.SplitHostPort(c.Listen)
 	if err != nil {
@@ -48,13 +47,17 @@ func (c *Config) check() error {
 	if c.PublicURL == nil && !loopback(host) {
 		return fmt.Errorf("public-url is needed when the relay listens on %s: set it to the address under which browsers and agents reach this relay, such as https://relay.example.com", c.Listen)
 	}
+	return nil
+}
+
+// follow fills what follows from other options.
+func (c *Config) follow() {
 	if c.Database == "" {
 		c.Database = "sqlite:" + filepath.Join(c.Data, "sallyport.db")
 	}
 	if c.Keyset == "" {
 		c.Keyset = filepath.Join(c.Data, "keyset.json")
 	}
-	return nil
 }
 
 // PublicURLFor is the address under which browsers and agents reach the relay:

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 )
 
 // Sources is where values come from.
@@ -14,6 +15,9 @@ type Sources struct {
 	Env func(name string) (string, bool)
 	// File is the path of the YAML file; empty for none.
 	File string
+	// Only, where given, are the keys that matter to the caller: the others
+	// are not read, and what does not go together is not looked for.
+	Only []string
 }
 
 // Load reads every option from the highest source that names it, checks them
@@ -33,6 +37,9 @@ func Load(from Sources) (*Config, error) {
 	var c Config
 	var faults []error
 	for _, o := range table {
+		if from.Only != nil && !slices.Contains(from.Only, o.Key) {
+			continue
+		}
 		value, origin := o.Default, "default of "+o.Key
 		if v, ok := inFile[o.Key]; ok {
 			value, origin = v.text, fmt.Sprintf("%s:%d: %s", from.File, v.line, o.Key)
@@ -50,8 +57,11 @@ func Load(from Sources) (*Config, error) {
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}
-	if err := c.check(); err != nil {
-		return nil, err
+	c.follow()
+	if from.Only == nil {
+		if err := c.check(); err != nil {
+			return nil, err
+		}
 	}
 	return &c, nil
 }

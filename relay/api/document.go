@@ -1,0 +1,160 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/validation"
+)
+
+// document is a JSON body of type T. Huma describes it as T; what it holds is
+// read by decode, which reports faults of form (unknown fields, wrong types)
+// in a way that lets a caller add faults of content to the same answer.
+type document[T any] struct{ raw []byte }
+
+// UnmarshalJSON keeps the text; encoding/json has checked that it is JSON.
+func (d *document[T]) UnmarshalJSON(text []byte) error {
+	d.raw = bytes.Clone(text)
+	return nil
+}
+
+// Schema is T's.
+func (document[T]) Schema(r huma.Registry) *huma.Schema {
+	return r.Schema(reflect.TypeFor[T](), true, "")
+}
+
+// decode reads the document and reports every field that its schema does not
+// know or that is of another type. The rest is decoded all the same.
+func (d *document[T]) decode(r huma.Registry) (T, []FieldError) {
+	var value T
+	var loose any
+	numbers := json.NewDecoder(bytes.NewReader(d.raw))
+	if err := numbers.Decode(&loose); err != nil {
+		return value, []FieldError{{Message: err.Error()}}
+	}
+	path := huma.NewPathBuffer([]byte{}, 0)
+	var result huma.ValidateResult
+	huma.Validate(r, d.Schema(r), path, huma.ModeWriteToServer, loose, &result)
+	var faults []FieldError
+	for _, err := range result.Errors {
+		var detail *huma.ErrorDetail
+		if errors.As(err, &detail) {
+			faults = append(faults, FieldError{Path: fieldPath(detail.Location), Message: plainly(detail.Message)})
+		}
+	}
+	var mismatch *json.UnmarshalTypeError
+	if err := json.Unmarshal(d.raw, &value); err != nil && len(faults) == 0 {
+		if errors.As(err, &mismatch) {
+			faults = append(faults, FieldError{Path: mismatch.Field, Message: "must be " + kindOf(mismatch.Type)})
+		} else {
+			faults = append(faults, FieldError{Message: err.Error()})
+		}
+	}
+	return value, faults
+}
+
+// strict is decode for documents whose form is all that can be faulty here.
+func (d *document[T]) strict(r huma.Registry) (T, error) {
+	value, faults := d.decode(r)
+	if len(faults) > 0 {
+		return value, invalid(faults)
+	}
+	return value, nil
+}
+
+// merged is the problem of form faults and those of content that err brings,
+// with one message per field.
+func merged(form []FieldError, content []FieldError) *Problem {
+	seen := map[string]bool{}
+	var all []FieldError
+	for _, f := range append(form, content...) {
+		if !seen[f.Path] {
+			seen[f.Path] = true
+			all = append(all, f)
+		}
+	}
+	return invalid(all)
+}
+
+// unknownField is the message of a field that a document does not have.
+const unknownField = "unknown field"
+
+// fieldPath is huma's location without the word for the body.
+func fieldPath(location string) string {
+	if location == "body" {
+		return ""
+	}
+	return strings.TrimPrefix(location, "body.")
+}
+
+// plainly says huma's messages in our words.
+func plainly(message string) string {
+	switch {
+	case message == validation.MsgUnexpectedProperty:
+		return unknownField
+	case strings.HasPrefix(message, "expected required property "):
+		name, _, _ := strings.Cut(strings.TrimPrefix(message, "expected required property "), " ")
+		return name + " is missing"
+	case message == "expected value to match exactly one schema but matched none":
+		return "is of none of the forms that are allowed here"
+	case strings.HasPrefix(message, "expected "):
+		return "must be " + strings.TrimPrefix(message, "expected ")
+	}
+	return message
+}
+
+func kindOf(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Slice, reflect.Array:
+		return "a list"
+	case reflect.Struct, reflect.Map:
+		return "an object"
+	}
+	return "a whole number in range"
+}
+
+// strictJSON is the one format of bodies: malformed text is reported with the
+// line and column at which it goes wrong.
+func strictJSON() huma.Format {
+	return huma.Format{
+		Marshal: func(w io.Writer, v any) error {
+			e := json.NewEncoder(w)
+			e.SetEscapeHTML(false)
+			return e.Encode(v)
+		},
+		Unmarshal: func(text []byte, v any) error {
+			if !utf8.Valid(text) {
+				return errors.New("the body is not UTF-8 text")
+			}
+			err := json.Unmarshal(text, v)
+			var syntax *json.SyntaxError
+			if !errors.As(err, &syntax) {
+				return err
+			}
+			if len(bytes.TrimSpace(text)) == 0 || strings.HasPrefix(syntax.Error(), "unexpected end") {
+				return errors.New("the JSON of the body ends too early: it was cut off, or a bracket or quote is not closed")
+			}
+			line, column := position(text, int(syntax.Offset))
+			return fmt.Errorf("the body is not JSON: line %d, column %d: %s", line, column, syntax)
+		},
+	}
+}
+
+// position is the line and column of the byte before offset, from 1.
+func position(text []byte, offset int) (line, column int) {
+	before := text[:min(max(offset-1, 0), len(text))]
+	line = bytes.Count(before, []byte("\n")) + 1
+	column = utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]) + 1
+	return line, column
+}

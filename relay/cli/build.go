@@ -1,0 +1,192 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.uber.org/zap"
+
+	"sallyport/internal/buildinfo"
+	"sallyport/internal/outbound"
+	"sallyport/proto"
+	"sallyport/relay/account"
+	"sallyport/relay/api"
+	"sallyport/relay/config"
+	"sallyport/relay/edge"
+	"sallyport/relay/event"
+	"sallyport/relay/gateway"
+	"sallyport/relay/hub"
+	"sallyport/relay/probe"
+	"sallyport/relay/registry"
+	"sallyport/relay/road"
+	"sallyport/relay/session"
+	"sallyport/relay/store"
+	"sallyport/relay/web"
+)
+
+// relay is the rooms of one relay, put together.
+type relay struct {
+	store    *store.Store
+	accounts *account.Accounts
+	browser  *account.Browser
+	hub      *hub.Hub
+	figures  *prometheus.Registry
+
+	handler     http.Handler  // the main listener's
+	metricsOnly http.Handler  // that of metrics-listen
+	closing     chan struct{} // closed when the relay begins to stop
+
+	closers []func() error // in the order in which the rooms were opened
+}
+
+// build opens the rooms in the order in which they need each other. Where one
+// can't be opened, those before it are closed again.
+func build(ctx context.Context, c *config.Config, public *url.URL, log *zap.Logger) (_ *relay, err error) {
+	r := &relay{closing: make(chan struct{}), figures: prometheus.NewRegistry()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.close())
+		}
+	}()
+	r.figures.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+
+	exceptions, err := outbound.ParseAllow(c.AllowPrivate)
+	if err != nil {
+		return nil, fmt.Errorf("allow-private-targets: %w", err)
+	}
+	if err := openData(c.Data); err != nil {
+		return nil, err
+	}
+	id, err := relayID(c.Data)
+	if err != nil {
+		return nil, err
+	}
+	if r.store, err = openStore(ctx, c, log.Named("store")); err != nil {
+		return nil, err
+	}
+	r.closeLater(r.store.Close)
+	vault, err := openVault(ctx, c, r.store)
+	if err != nil {
+		return nil, err
+	}
+	r.accounts = account.New(account.Options{Store: r.store, Clock: time.Now, Log: log.Named("account")})
+	r.browser = account.NewBrowser(account.BrowserOptions{Accounts: r.accounts, Store: r.store, Secure: public.Scheme == "https"})
+
+	events := &event.Bus{}
+	// The hub asks the registry who is enrolled, the registry asks the hub who
+	// is there: one of them must come first and be told of the other later.
+	presence := &presence{}
+	reg := registry.New(registry.Options{
+		Store: r.store, Vault: vault, Events: events, Presence: presence, Disconnect: presence.disconnect,
+		PublicURL: public, RelayID: id, Clock: time.Now, Log: log.Named("registry"),
+	})
+	r.hub = hub.New(hub.Options{
+		Directory: reg, Events: events, Log: log.Named("hub"), Clock: time.Now,
+		RelayID: id, PublicURL: public, Registerer: r.figures,
+	})
+	presence.hub = r.hub
+	r.closeLater(r.hub.Close)
+
+	cloud := outbound.New(outbound.Options{Guard: true, AllowPrivate: exceptions, Log: log.Named("outbound")})
+	r.closeLater(func() error { cloud.Close(); return nil })
+	roads := road.New(cloud, r.hub)
+	sessions := session.NewKeeper(session.Options{Store: reg, NewID: func() string { return store.NewID("ses") }, Clock: time.Now, Log: log.Named("session")})
+	r.closeLater(func() error { sessions.Close(); return nil })
+	prober := probe.New(probe.Options{Roads: roads, Sessions: sessions, Presence: r.hub, Clock: time.Now, Log: log.Named("probe")})
+	passage := gateway.New(gateway.Options{Roads: roads, Sessions: sessions, Clock: time.Now, Log: log.Named("gateway"), Registerer: r.figures})
+
+	door := api.New(api.Options{
+		Callers: r.browser, Accounts: r.accounts, Registry: reg, Prober: prober, Gateway: passage, Sessions: sessions,
+		Events: events, PublicURL: public, Version: buildinfo.Version(), Log: log.Named("api"), Closing: r.closing,
+	})
+	pages := web.New(web.Options{})
+	r.metricsOnly = onlyMetrics(r.metrics(true))
+	r.handler, err = edge.Wrap(r.doors(door, pages, c.LoopbackOnly() && c.MetricsListen == ""), edge.Options{
+		Log: log.Named("http"), Clock: time.Now, TrustProxies: c.TrustProxies, HTTPS: public.Scheme == "https",
+		Origins: []string{public.String()}, Refused: http.HandlerFunc(api.RefuseCrossOrigin), Quiet: quiet,
+	})
+	return r, err
+}
+
+// doors sends a request to the door that its path belongs to. It goes by the
+// path as it was sent: the standard mux would tidy up a path that an
+// application is meant to see as it is.
+func (r *relay) doors(api, pages http.Handler, openMetrics bool) http.Handler {
+	metrics := r.metrics(openMetrics)
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		switch path := req.URL.Path; {
+		case path == proto.TunnelPath:
+			r.hub.ServeHTTP(w, req)
+		case path == "/api", strings.HasPrefix(path, "/api/"), path == "/openapi.json", path == "/docs", strings.HasPrefix(path, "/docs/"):
+			api.ServeHTTP(w, req)
+		case path == "/healthz":
+			healthz(w, req)
+		case path == "/readyz":
+			r.readyz(w, req)
+		case path == "/metrics":
+			metrics.ServeHTTP(w, req)
+		default:
+			pages.ServeHTTP(w, req)
+		}
+	})
+}
+
+func onlyMetrics(metrics http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", metrics)
+	mux.HandleFunc("GET /healthz", healthz)
+	return mux
+}
+
+// quiet are the requests that machines make all day.
+func quiet(req *http.Request) bool {
+	return req.URL.Path == "/healthz" || req.URL.Path == "/readyz" || req.URL.Path == "/metrics"
+}
+
+// welcome does what the first start needs, and says where the relay is. The
+// sign-in link goes to the standard output alone: a log is kept, and read by
+// more people than should use the link.
+func (r *relay) welcome(ctx context.Context, c *config.Config, out io.Writer, public *url.URL) error {
+	path, err := r.accounts.Bootstrap(ctx, c.BootstrapToken)
+	if err != nil {
+		return fmt.Errorf("first start: %w", inWords(err))
+	}
+	fmt.Fprintf(out, "Sallyport is running at %s\n", public)
+	if path != "" {
+		fmt.Fprintf(out, "\nTo sign in for the first time, open this link. It works once:\n\n  %s%s\n\n", public, path)
+	}
+	return nil
+}
+
+// stopping ends what would otherwise last: event streams, and being ready.
+func (r *relay) stopping() { close(r.closing) }
+
+func (r *relay) closeLater(f func() error) { r.closers = append(r.closers, f) }
+
+// close closes the rooms, the last one opened first.
+func (r *relay) close() error {
+	var errs []error
+	for i := len(r.closers) - 1; i >= 0; i-- {
+		errs = append(errs, r.closers[i]())
+	}
+	return errors.Join(errs...)
+}
+
+// presence passes on to the hub what the registry asks of it. The field is set
+// before any request is served.
+type presence struct{ hub *hub.Hub }
+
+// Instances are the machines of an agent that are connected now.
+func (p *presence) Instances(agentID string) []hub.Instance { return p.hub.Instances(agentID) }
+
+func (p *presence) disconnect(agentID, instanceID, reason string) {
+	p.hub.Disconnect(agentID, instanceID, reason)
+}

@@ -1,0 +1,160 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"sallyport/internal/buildinfo"
+	"sallyport/internal/logging"
+	"sallyport/relay/config"
+)
+
+func newServe(o outside) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the relay",
+		Long: "Run the relay until it is told to stop. The first SIGTERM or Ctrl-C lets requests under way end;\n" +
+			"a second one stops at once.",
+		Args: cobra.NoArgs,
+	}
+	load := addOptions(cmd, o)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := load()
+		if err != nil {
+			return err
+		}
+		return serve(cmd.Context(), c, o)
+	}
+	return cmd
+}
+
+// serve runs the relay until ctx ends, and then lets requests under way finish
+// within the drain timeout.
+func serve(ctx context.Context, c *config.Config, o outside) (err error) {
+	log, _, err := logging.New(logging.Options{Format: c.LogFormat, Level: c.LogLevel, Output: o.err})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Sync() }() // a terminal can't be synced
+	// The port first: a second relay on it must not touch the database.
+	listener, err := listen(c.Listen)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	if c.TLSCert != "" {
+		if listener, err = withTLS(listener, c.TLSCert, c.TLSKey); err != nil {
+			return err
+		}
+	}
+	var metrics net.Listener
+	if c.MetricsListen != "" {
+		if metrics, err = listen(c.MetricsListen); err != nil {
+			return fmt.Errorf("metrics-listen: %w", err)
+		}
+		defer metrics.Close()
+	}
+	public := c.PublicURLFor(listener.Addr())
+	r, err := build(ctx, c, public, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.close()) }()
+
+	servers := []*server{startServer(listener, r.handler, log)}
+	if metrics != nil {
+		servers = append(servers, startServer(metrics, r.metricsOnly, log))
+	}
+	log.Info("relay started", zap.String("version", buildinfo.Version()), zap.Stringer("listen", listener.Addr()),
+		zap.Stringer("publicUrl", public), zap.String("database", r.store.Engine()))
+	if err := r.welcome(ctx, c, o.out, public); err != nil {
+		for _, s := range servers {
+			s.stop(context.Background())
+		}
+		return err
+	}
+	failed := waitFor(ctx, servers)
+
+	log.Info("relay stopping", zap.Duration("drainTimeout", c.DrainTimeout))
+	drain, cancel := context.WithTimeout(context.Background(), c.DrainTimeout)
+	defer cancel()
+	r.stopping()
+	for _, s := range servers {
+		s.stop(drain)
+	}
+	if err := r.hub.Drain(drain); err != nil {
+		log.Warn("tunnels did not drain in time", zap.Error(err))
+	}
+	log.Info("relay stopped")
+	return failed
+}
+
+// server is an http.Server and the goroutine that serves.
+type server struct {
+	http   *http.Server
+	log    *zap.Logger
+	ended  chan struct{} // closed when serving has ended
+	failed error         // why; read after ended
+}
+
+const (
+	// headerTime is how long a client may take to send its header fields.
+	headerTime = 10 * time.Second
+	// idleTime is how long a kept-alive connection may wait for a next request.
+	idleTime = 2 * time.Minute
+	// headerBytes bounds the header fields of a request; most applications
+	// take no more themselves.
+	headerBytes = 64 << 10
+)
+
+// startServer serves on l. Neither bodies nor answers have a deadline here:
+// downloads through a connection, and event streams, last as long as they last.
+func startServer(l net.Listener, h http.Handler, log *zap.Logger) *server {
+	s := &server{log: log, ended: make(chan struct{}), http: &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: headerTime,
+		IdleTimeout:       idleTime,
+		MaxHeaderBytes:    headerBytes,
+		ErrorLog:          zap.NewStdLog(log.WithOptions(zap.IncreaseLevel(zap.WarnLevel))),
+	}}
+	go func() {
+		defer close(s.ended)
+		if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			s.failed = fmt.Errorf("serve on %s: %w", l.Addr(), err)
+		}
+	}()
+	return s
+}
+
+// stop lets requests under way end while ctx lasts, and cuts what is left.
+func (s *server) stop(ctx context.Context) {
+	if err := s.http.Shutdown(ctx); err != nil {
+		s.log.Warn("requests under way were cut", zap.Error(err))
+		_ = s.http.Close()
+	}
+	<-s.ended
+}
+
+// waitFor waits until ctx ends or a server fails, and says why it failed.
+func waitFor(ctx context.Context, servers []*server) error {
+	failed := make(chan error, len(servers))
+	for _, s := range servers {
+		go func() {
+			<-s.ended
+			failed <- s.failed
+		}()
+	}
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-failed:
+		return err
+	}
+}
