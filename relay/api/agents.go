@@ -83,7 +83,7 @@ func (h *handler) listAgents(ctx context.Context, in *page) (*listed[Agent], err
 	return listOf(found, next, agentResource), nil
 }
 
-func (h *handler) readAgent(ctx context.Context, in *identified) (*agentAnswer, error) {
+func (h *handler) readAgent(ctx context.Context, in *Identified) (*agentAnswer, error) {
 	a, err := h.Registry.Agent(ctx, actorOf(ctx), in.ID)
 	if err != nil {
 		return nil, err
@@ -106,7 +106,7 @@ func (h *handler) createAgent(ctx context.Context, in *namedAgent) (*newAgentAns
 }
 
 type renamedAgent struct {
-	identified
+	Identified
 	Body document[agentName]
 }
 
@@ -122,12 +122,12 @@ func (h *handler) renameAgent(ctx context.Context, in *renamedAgent) (*agentAnsw
 	return &agentAnswer{Body: agentResource(a)}, nil
 }
 
-func (h *handler) deleteAgent(ctx context.Context, in *identified) (*nothing, error) {
+func (h *handler) deleteAgent(ctx context.Context, in *Identified) (*nothing, error) {
 	return nil, h.Registry.DeleteAgent(ctx, actorOf(ctx), in.ID)
 }
 
 type oneInstance struct {
-	identified
+	Identified
 	InstanceID string `path:"instanceId" maxLength:"64"`
 }
 
@@ -152,7 +152,7 @@ type Commands struct {
 
 type enrolmentAnswer struct{ Body Enrolment }
 
-func (h *handler) createEnrolment(ctx context.Context, in *identified) (*enrolmentAnswer, error) {
+func (h *handler) createEnrolment(ctx context.Context, in *Identified) (*enrolmentAnswer, error) {
 	e, err := h.Registry.CreateEnrolment(ctx, actorOf(ctx), in.ID)
 	if err != nil {
 		return nil, err
@@ -196,7 +196,7 @@ func (h *handler) enrol(ctx context.Context, in *enrolling) (*identityAnswer, er
 	doc, faults := in.Body.decode(h.schemas())
 	key, err := base64.StdEncoding.DecodeString(doc.PublicKey)
 	if err != nil || len(key) != 32 {
-		faults = append(faults, FieldError{Path: "publicKey", Message: "must be 32 bytes in base64"})
+		faults = append(faults, FieldError{Path: "publicKey", Message: "Must be the 32 bytes of an Ed25519 key in base64."})
 	}
 	var faulty []FieldError
 	for _, f := range faults {

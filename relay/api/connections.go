@@ -29,7 +29,7 @@ func (h *handler) listConnections(ctx context.Context, in *page) (*listed[Connec
 	return listOf(found, next, connectionResource), nil
 }
 
-func (h *handler) readConnection(ctx context.Context, in *identified) (*connectionAnswer, error) {
+func (h *handler) readConnection(ctx context.Context, in *Identified) (*connectionAnswer, error) {
 	c, err := h.Registry.Connection(ctx, actorOf(ctx), in.ID)
 	if err != nil {
 		return nil, err
@@ -55,7 +55,7 @@ func (h *handler) createConnection(ctx context.Context, in *newConnection) (*new
 }
 
 type changedConnection struct {
-	identified
+	Identified
 	IfMatch string `header:"If-Match" doc:"The ETag that was read. The change is refused where somebody else was faster."`
 	Body    document[Connection]
 }
@@ -86,7 +86,7 @@ func (h *handler) updateConnection(ctx context.Context, in *changedConnection) (
 }
 
 type goneConnection struct {
-	identified
+	Identified
 	IfMatch string `header:"If-Match" doc:"The ETag that was read."`
 }
 

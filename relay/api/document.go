@@ -52,7 +52,7 @@ func (d *document[T]) decode(r huma.Registry) (T, []FieldError) {
 	var mismatch *json.UnmarshalTypeError
 	if err := json.Unmarshal(d.raw, &value); err != nil && len(faults) == 0 {
 		if errors.As(err, &mismatch) {
-			faults = append(faults, FieldError{Path: mismatch.Field, Message: "must be " + kindOf(mismatch.Type)})
+			faults = append(faults, FieldError{Path: mismatch.Field, Message: "Must be " + kindOf(mismatch.Type) + "."})
 		} else {
 			faults = append(faults, FieldError{Message: err.Error()})
 		}
@@ -84,7 +84,7 @@ func merged(form []FieldError, content []FieldError) *Problem {
 }
 
 // unknownField is the message of a field that a document does not have.
-const unknownField = "unknown field"
+const unknownField = "There is no such field."
 
 // fieldPath is huma's location without the word for the body.
 func fieldPath(location string) string {
@@ -101,13 +101,16 @@ func plainly(message string) string {
 		return unknownField
 	case strings.HasPrefix(message, "expected required property "):
 		name, _, _ := strings.Cut(strings.TrimPrefix(message, "expected required property "), " ")
-		return name + " is missing"
+		return "The field " + name + " is missing."
 	case message == "expected value to match exactly one schema but matched none":
-		return "is of none of the forms that are allowed here"
+		return "The value has none of the forms that are allowed here."
 	case strings.HasPrefix(message, "expected "):
-		return "must be " + strings.TrimPrefix(message, "expected ")
+		return "Must be " + strings.TrimPrefix(message, "expected ") + "."
 	}
-	return message
+	if message == "" {
+		return ""
+	}
+	return strings.ToUpper(message[:1]) + message[1:] + "."
 }
 
 func kindOf(t reflect.Type) string {
@@ -135,7 +138,7 @@ func strictJSON() huma.Format {
 		},
 		Unmarshal: func(text []byte, v any) error {
 			if !utf8.Valid(text) {
-				return errors.New("the body is not UTF-8 text")
+				return errors.New("The body is not UTF-8 text.")
 			}
 			err := json.Unmarshal(text, v)
 			var syntax *json.SyntaxError
@@ -143,10 +146,10 @@ func strictJSON() huma.Format {
 				return err
 			}
 			if len(bytes.TrimSpace(text)) == 0 || strings.HasPrefix(syntax.Error(), "unexpected end") {
-				return errors.New("the JSON of the body ends too early: it was cut off, or a bracket or quote is not closed")
+				return errors.New("The JSON of the body ends too early: it was cut off, or a bracket or quote is not closed.")
 			}
 			line, column := position(text, int(syntax.Offset))
-			return fmt.Errorf("the body is not JSON: line %d, column %d: %s", line, column, syntax)
+			return fmt.Errorf("The body is not JSON: line %d, column %d: %s.", line, column, syntax)
 		},
 	}
 }

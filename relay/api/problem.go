@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -54,7 +53,7 @@ func newProblem(status int, code proto.Code, detail string) *Problem {
 func invalid(fields []FieldError) *Problem {
 	p := newProblem(http.StatusUnprocessableEntity, proto.CodeValidation, "One field is faulty.")
 	if len(fields) == 1 {
-		p.Detail = strings.TrimSpace(fields[0].Path + ": " + fields[0].Message)
+		p.Detail = fields[0].Path + ": " + fields[0].Message
 	} else {
 		p.Detail = spell(len(fields)) + " fields are faulty; errors names each."
 	}
@@ -125,10 +124,13 @@ func ownProblems(ctx huma.Context, _ string, body any) (any, error) {
 		for _, detail := range e.Errors {
 			p.Errors = append(p.Errors, FieldError{Path: fieldPath(detail.Location), Message: plainly(detail.Message)})
 		}
-		if e.Status == http.StatusUnprocessableEntity && len(p.Errors) > 0 {
-			p = invalid(p.Errors)
-		} else if len(p.Errors) == 1 {
+		switch {
+		case len(p.Errors) == 1 && p.Errors[0].Path == "": // no field: the body as a whole
 			p.Detail, p.Errors = p.Errors[0].Message, nil
+		case e.Status == http.StatusUnprocessableEntity && len(p.Errors) > 0:
+			p = invalid(p.Errors)
+		case e.Detail == "request body is required":
+			p.Detail = "This call needs a JSON document as its body."
 		}
 		p.RequestID = edge.RequestID(ctx.Context())
 		ctx.SetHeader("Content-Type", "application/problem+json")

@@ -84,8 +84,8 @@ func noLogin(op *huma.Operation) { op.Security = []map[string][]string{} }
 // nothing is the answer of calls that only do.
 type nothing struct{}
 
-// identified is the input of calls on one thing.
-type identified struct {
+// Identified is the input of calls on one thing.
+type Identified struct {
 	ID string `path:"id" doc:"The thing's id." maxLength:"64"`
 }
 

@@ -30,7 +30,7 @@ type Cookie struct {
 
 type sessionAnswer struct{ Body Session }
 
-func (h *handler) readSession(ctx context.Context, in *identified) (*sessionAnswer, error) {
+func (h *handler) readSession(ctx context.Context, in *Identified) (*sessionAnswer, error) {
 	c, err := h.Registry.Connection(ctx, actorOf(ctx), in.ID)
 	if err != nil {
 		return nil, err
@@ -57,6 +57,6 @@ func withoutQuery(uri string) string {
 	return before
 }
 
-func (h *handler) dropSession(ctx context.Context, in *identified) (*nothing, error) {
+func (h *handler) dropSession(ctx context.Context, in *Identified) (*nothing, error) {
 	return nil, h.Registry.SignOut(ctx, actorOf(ctx), in.ID)
 }

@@ -28,7 +28,7 @@ func (h *handler) testDraft(ctx context.Context, in *draftTest) (*huma.StreamRes
 }
 
 type savedTest struct {
-	identified
+	Identified
 	Accept string                `header:"Accept" doc:"text/event-stream: the steps as they happen, as events step, and at the end the event result."`
 	Body   *document[Connection] `required:"false"`
 }

@@ -77,7 +77,7 @@ func (h *handler) createToken(ctx context.Context, in *tokenRequest) (*tokenAnsw
 	return out, nil
 }
 
-func (h *handler) revokeToken(ctx context.Context, in *identified) (*nothing, error) {
+func (h *handler) revokeToken(ctx context.Context, in *Identified) (*nothing, error) {
 	return nil, h.Accounts.RevokeToken(ctx, actorOf(ctx), in.ID)
 }
 

@@ -81,24 +81,28 @@ func build(ctx context.Context, c *config.Config, public *url.URL, log *zap.Logg
 	r.browser = account.NewBrowser(account.BrowserOptions{Accounts: r.accounts, Store: r.store, Secure: public.Scheme == "https"})
 
 	events := &event.Bus{}
-	// The hub asks the registry who is enrolled, the registry asks the hub who
-	// is there: one of them must come first and be told of the other later.
-	presence := &presence{}
+	// The registry asks hub and sessions, and is asked by both: it comes first
+	// and is told of them below, before anything is served.
+	var sessions *session.Keeper
 	reg := registry.New(registry.Options{
-		Store: r.store, Vault: vault, Events: events, Presence: presence, Disconnect: presence.disconnect,
+		Store: r.store, Vault: vault, Events: events,
+		Presence:   registry.PresenceFunc(func(agentID string) []hub.Instance { return r.hub.Instances(agentID) }),
+		Disconnect: func(agentID, instanceID, reason string) { r.hub.Disconnect(agentID, instanceID, reason) },
+		DropSession: func(ctx context.Context, workspaceID, connectionID string) error {
+			return sessions.Drop(ctx, workspaceID, connectionID)
+		},
 		PublicURL: public, RelayID: id, Clock: time.Now, Log: log.Named("registry"),
 	})
 	r.hub = hub.New(hub.Options{
 		Directory: reg, Events: events, Log: log.Named("hub"), Clock: time.Now,
 		RelayID: id, PublicURL: public, Registerer: r.figures,
 	})
-	presence.hub = r.hub
 	r.closeLater(r.hub.Close)
 
 	cloud := outbound.New(outbound.Options{Guard: true, AllowPrivate: exceptions, Log: log.Named("outbound")})
 	r.closeLater(func() error { cloud.Close(); return nil })
 	roads := road.New(cloud, r.hub)
-	sessions := session.NewKeeper(session.Options{Store: reg, NewID: func() string { return store.NewID("ses") }, Clock: time.Now, Log: log.Named("session")})
+	sessions = session.NewKeeper(session.Options{Store: reg, NewID: func() string { return store.NewID("ses") }, Clock: time.Now, Log: log.Named("session")})
 	r.closeLater(func() error { sessions.Close(); return nil })
 	prober := probe.New(probe.Options{Roads: roads, Sessions: sessions, Presence: r.hub, Clock: time.Now, Log: log.Named("probe")})
 	passage := gateway.New(gateway.Options{Roads: roads, Sessions: sessions, Clock: time.Now, Log: log.Named("gateway"), Registerer: r.figures})
@@ -107,7 +111,13 @@ func build(ctx context.Context, c *config.Config, public *url.URL, log *zap.Logg
 		Callers: r.browser, Accounts: r.accounts, Registry: reg, Prober: prober, Gateway: passage, Sessions: sessions,
 		Events: events, PublicURL: public, Version: buildinfo.Version(), Log: log.Named("api"), Closing: r.closing,
 	})
-	pages := web.New(web.Options{})
+	pages, err := web.New(web.Options{
+		Accounts: r.accounts, Browser: r.browser, Registry: reg, Prober: prober, Gateway: passage, Sessions: sessions,
+		PublicURL: public, Clock: time.Now, Log: log.Named("web"),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("pages: %w", err)
+	}
 	r.metricsOnly = onlyMetrics(r.metrics(true))
 	r.handler, err = edge.Wrap(r.doors(door, pages, c.LoopbackOnly() && c.MetricsListen == ""), edge.Options{
 		Log: log.Named("http"), Clock: time.Now, TrustProxies: c.TrustProxies, HTTPS: public.Scheme == "https",
@@ -178,15 +188,4 @@ func (r *relay) close() error {
 		errs = append(errs, r.closers[i]())
 	}
 	return errors.Join(errs...)
-}
-
-// presence passes on to the hub what the registry asks of it. The field is set
-// before any request is served.
-type presence struct{ hub *hub.Hub }
-
-// Instances are the machines of an agent that are connected now.
-func (p *presence) Instances(agentID string) []hub.Instance { return p.hub.Instances(agentID) }
-
-func (p *presence) disconnect(agentID, instanceID, reason string) {
-	p.hub.Disconnect(agentID, instanceID, reason)
 }
