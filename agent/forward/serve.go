@@ -34,6 +34,8 @@ const (
 var (
 	readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, readBuffer) }}
 
+	past = time.Unix(1, 0) // a deadline that makes whoever waits return at once
+
 	errHeaderTooLarge = errors.New("request header is larger than 64 KiB")
 )
 
@@ -74,6 +76,9 @@ func (f *Forwarder) serve(ctx context.Context, stream net.Conn) {
 func (c *call) end(stop func() bool) {
 	stop()
 	c.cancel()
+	// A stream of yamux that is closed here may still be read, so closing alone
+	// would leave its readers waiting for the relay.
+	_ = c.stream.SetReadDeadline(past)
 	_ = c.stream.Close() // all was flushed before, or its failure is known
 	if c.body != nil {
 		_ = c.body.Close()
@@ -85,7 +90,7 @@ func (c *call) end(stop func() bool) {
 }
 
 // interrupt lets whoever waits for the stream go.
-func (c *call) interrupt() { _ = c.stream.SetDeadline(time.Unix(1, 0)) }
+func (c *call) interrupt() { _ = c.stream.SetDeadline(past) }
 
 // contain turns a panic into an answer, so that one request cannot take the
 // others down. The value is not logged where it may quote the request.

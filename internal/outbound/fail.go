@@ -210,7 +210,7 @@ func (x *exchange) explainAnswer(e *proto.Error, err error) {
 		}
 	case x.answered && !cut:
 		e.Reason = proto.ReasonNotHTTP
-		e.Detail = fmt.Sprintf("The answer of %s is not valid HTTP: %v.", address, shorten(err))
+		e.Detail = fmt.Sprintf("The answer of %s is not valid HTTP: %v.", address, withoutQuote(err))
 		e.Hint = "Check the port, and whether another kind of server is listening there."
 	case x.answered:
 		e.Reason = proto.ReasonReset
@@ -261,12 +261,9 @@ func rootCause(err error) error {
 	}
 }
 
-// shorten keeps an error that quotes a whole answer readable.
-func shorten(err error) string {
-	const limit = 160
-	s := err.Error()
-	if len(s) > limit {
-		s = strings.ToValidUTF8(s[:limit], "") + "…"
-	}
-	return s
+// withoutQuote is an error's text up to where it quotes what came from the
+// target, which may be a cookie.
+func withoutQuote(err error) string {
+	text, _, _ := strings.Cut(rootCause(err).Error(), `"`)
+	return strings.TrimRight(text, ": ")
 }

@@ -44,7 +44,7 @@ func (g guard) permits(addr netip.Addr) bool {
 			return false
 		}
 	}
-	return addr.IsGlobalUnicast()
+	return addr.Is4() || globalUnicast.Contains(addr)
 }
 
 // destination is the address at which a packet to addr ends: IPv6 addresses
@@ -67,6 +67,11 @@ func destination(addr netip.Addr) netip.Addr {
 }
 
 var (
+	// globalUnicast is all of IPv6 that is given out to the public Internet;
+	// unique local (AWS's metadata), link-local, site-local and multicast
+	// addresses lie outside.
+	globalUnicast = netip.MustParsePrefix("2000::/3")
+
 	nat64        = netip.MustParsePrefix("64:ff9b::/96") // RFC 6052
 	sixToFour    = netip.MustParsePrefix("2002::/16")    // RFC 3056
 	v4Compatible = netip.MustParsePrefix("::/96")        // RFC 4291, section 2.5.5.1; deprecated
@@ -75,33 +80,25 @@ var (
 // notPublic follows the IANA special-purpose address registries, and adds the
 // one cloud metadata address that lies outside of them.
 var notPublic = prefixes(
-	"0.0.0.0/8",         // this network; 0.0.0.0 connects to loopback
-	"10.0.0.0/8",        // private
-	"100.64.0.0/10",     // shared by carriers (CGNAT); Alibaba's metadata
-	"127.0.0.0/8",       // loopback
-	"168.63.129.16/32",  // Azure's wire server, reachable from every machine there
-	"169.254.0.0/16",    // link-local; the metadata of most clouds
-	"172.16.0.0/12",     // private
-	"192.0.0.0/24",      // protocol assignments; Oracle's metadata
-	"192.0.2.0/24",      // documentation
-	"192.88.99.0/24",    // 6to4 relays, withdrawn
-	"192.168.0.0/16",    // private
-	"198.18.0.0/15",     // benchmarks
-	"198.51.100.0/24",   // documentation
-	"203.0.113.0/24",    // documentation
-	"224.0.0.0/4",       // multicast
-	"240.0.0.0/4",       // reserved, broadcast
-	"::/128", "::1/128", // unspecified, loopback
-	"64:ff9b:1::/48", // NAT64 of one's own: private IPv4 behind it
-	"100::/64",       // discard
-	"2001::/23",      // protocol assignments: Teredo, ORCHID
-	"2001:db8::/32",  // documentation
-	"3fff::/20",      // documentation
-	"5f00::/16",      // segment routing within a site
-	"fc00::/7",       // unique local; AWS's IPv6 metadata
-	"fe80::/10",      // link-local
-	"fec0::/10",      // site-local, deprecated
-	"ff00::/8",       // multicast
+	"0.0.0.0/8",        // this network; 0.0.0.0 connects to loopback
+	"10.0.0.0/8",       // private
+	"100.64.0.0/10",    // shared by carriers (CGNAT); Alibaba's metadata
+	"127.0.0.0/8",      // loopback
+	"168.63.129.16/32", // Azure's wire server, reachable from every machine there
+	"169.254.0.0/16",   // link-local; the metadata of most clouds
+	"172.16.0.0/12",    // private
+	"192.0.0.0/24",     // protocol assignments; Oracle's metadata
+	"192.0.2.0/24",     // documentation
+	"192.88.99.0/24",   // 6to4 relays, withdrawn
+	"192.168.0.0/16",   // private
+	"198.18.0.0/15",    // benchmarks
+	"198.51.100.0/24",  // documentation
+	"203.0.113.0/24",   // documentation
+	"224.0.0.0/4",      // multicast
+	"240.0.0.0/4",      // reserved, broadcast
+	"2001::/23",        // protocol assignments: Teredo, ORCHID
+	"2001:db8::/32",    // documentation
+	"3fff::/20",        // documentation
 )
 
 func prefixes(list ...string) []netip.Prefix {
