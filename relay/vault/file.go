@@ -3,6 +3,7 @@ package vault
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -18,7 +19,13 @@ func writeNew(path string, handle *keyset.Handle) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(os.Link(temporary, path), os.Remove(temporary))
+	err = os.Link(temporary, path)
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		// Some file systems know no links. A rename is as complete; it only
+		// does not notice a process that was as fast.
+		return replaceWith(temporary, path)
+	}
+	return errors.Join(err, os.Remove(temporary))
 }
 
 // replace puts a keyset in the place of the file's.
@@ -27,6 +34,10 @@ func replace(path string, handle *keyset.Handle) error {
 	if err != nil {
 		return err
 	}
+	return replaceWith(temporary, path)
+}
+
+func replaceWith(temporary, path string) error {
 	if err := os.Rename(temporary, path); err != nil {
 		return errors.Join(err, os.Remove(temporary))
 	}
