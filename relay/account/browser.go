@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/alexedwards/scs/v2"
-	"github.com/alexedwards/scs/v2/memstore"
 
 	"sallyport/proto"
 	"sallyport/relay/store"
@@ -42,14 +41,16 @@ type Browser struct {
 
 // NewBrowser makes a Browser.
 func NewBrowser(o BrowserOptions) *Browser {
-	sessions := scs.New()
-	if unused, ok := sessions.Store.(*memstore.MemStore); ok {
-		unused.StopCleanup() // else its goroutine would stay for ever
+	// Not by scs.New, which starts a goroutine that nobody can end safely.
+	sessions := &scs.SessionManager{
+		Store:            sessionRows{o.Store},
+		Codec:            scs.GobCodec{},
+		HashTokenInStore: true, // who reads the database can't use what they find
+		Lifetime:         browserLifetime,
+		Cookie: scs.SessionCookie{
+			Name: "sallyport", Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Persist: true,
+		},
 	}
-	sessions.Store = sessionRows{o.Store}
-	sessions.HashTokenInStore = true // who reads the database can't use what they find
-	sessions.Lifetime = browserLifetime
-	sessions.Cookie.Name = "sallyport"
 	if o.Secure {
 		// The prefix makes browsers refuse one that another host or plain
 		// HTTP has planted (RFC 6265bis, section 4.1.3.2).

@@ -136,7 +136,7 @@ func (a *Accounts) RedeemLink(ctx context.Context, token string) (User, error) {
 // SignInWithPassword signs a person in. address is the caller's, with or
 // without its port: wrong passwords slow down both the account and the address.
 func (a *Accounts) SignInWithPassword(ctx context.Context, email, password, address string) (User, error) {
-	account, from := "account "+throttleKey(email), "address "+throttle.ByAddress(address)
+	account, from := throttleKey(email), throttle.ByAddress(address)
 	if wait := a.byAddress.Take(from); wait > 0 {
 		return User{}, tooMany(wait)
 	}
@@ -191,7 +191,7 @@ func (a *Accounts) SetPassword(ctx context.Context, actor Actor, current, next s
 		return User{}, notFound(err, "user")
 	}
 	if row.PasswordHash != "" {
-		key := "account " + throttleKey(row.Email)
+		key := throttleKey(row.Email)
 		if wait := a.byAccount.Take(key); wait > 0 {
 			return User{}, tooMany(wait)
 		}

@@ -40,8 +40,11 @@ func New(o Options) *Throttle {
 }
 
 // Take counts a try of key. It returns 0 where the try may go ahead, and else
-// how long to wait before the next one.
+// how long to wait before the next one. No key is nobody: not counted.
 func (t *Throttle) Take(key string) time.Duration {
+	if key == "" {
+		return 0
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.clock()
@@ -58,6 +61,9 @@ func (t *Throttle) Take(key string) time.Duration {
 
 // Forgive gives back the try that Take counted, because it was no guess.
 func (t *Throttle) Forgive(key string) {
+	if key == "" {
+		return
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.clock()
