@@ -9,6 +9,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 	"time"
 
@@ -93,9 +94,9 @@ func New(o Options) http.Handler {
 // ServeHTTP goes by the path as it was sent: the standard mux would tidy up a
 // path of the proxy that the application is meant to see as it is.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	path := r.URL.EscapedPath()
-	if !strings.HasPrefix(path, Prefix+"/") {
-		if strings.HasPrefix(path, "/api") {
+	sent := r.URL.EscapedPath()
+	if !strings.HasPrefix(sent, Prefix+"/") {
+		if strings.HasPrefix(sent, "/api") {
 			h.refuse(w, r, noSuchCall(r))
 			return
 		}
@@ -103,24 +104,26 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	if path != proto.EnrollPath {
+	if sent != proto.EnrollPath {
 		actor, err := h.Callers.Actor(r)
 		if err != nil {
 			h.refuse(w, r, h.unauthorized(r, err))
 			return
 		}
 		r = r.WithContext(context.WithValue(r.Context(), actorKey{}, actor))
-		if id, rest, ok := proxied(path); ok {
+		if id, rest, ok := proxied(sent); ok {
 			h.proxy(w, r, actor, id, rest)
 			return
 		}
 	}
-	if p := readBody(w, r); p != nil {
-		h.refuse(w, r, p)
+	if _, pattern := h.mux.Handler(r); pattern == "" || r.URL.Path != tidy(r.URL.Path) {
+		h.refuse(w, r, h.unmatched(r))
 		return
 	}
-	if _, pattern := h.mux.Handler(r); pattern == "" || strings.Contains(path, "//") {
-		h.refuse(w, r, h.unmatched(r))
+	if p := readBody(w, r); p != nil {
+		fullDuplex(w)
+		h.refuse(w, r, p)
+		drain(w, r)
 		return
 	}
 	h.mux.ServeHTTP(w, r)
@@ -133,6 +136,9 @@ func (h *handler) refuse(w http.ResponseWriter, r *http.Request, p *Problem) {
 
 // unmatched is the problem of a path or method that no call has.
 func (h *handler) unmatched(r *http.Request) *Problem {
+	if r.URL.Path != tidy(r.URL.Path) {
+		return noSuchCall(r) // the mux would redirect, and a POST would lose its body
+	}
 	var allowed []string
 	for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE"} {
 		other := r.Clone(r.Context())
@@ -149,6 +155,9 @@ func (h *handler) unmatched(r *http.Request) *Problem {
 	p.header = http.Header{"Allow": {strings.Join(allowed, ", ")}}
 	return p
 }
+
+// tidy is the path without dot segments and empty ones.
+func tidy(p string) string { return path.Clean(p) }
 
 func noSuchCall(r *http.Request) *Problem {
 	p := newProblem(http.StatusNotFound, proto.CodeNotFound, "There is no call "+r.URL.Path+" in this API.")

@@ -16,12 +16,12 @@ const (
 	// with a long sign-in body and many headers stays far below. Requests
 	// through the proxy are not limited.
 	bodyLimit = 1 << 20
-	// drainLimit is how much of a body that is too large is still read, so
-	// that a client that writes it all before it reads gets the answer instead
-	// of a reset connection.
+	// drainLimit is how much of a body that is too large is still taken.
 	drainLimit = 64 << 20
 	// bodyTime is how long a client may take to send a body within the limit.
 	bodyTime = time.Minute
+	// drainTime is how long a client may take to send what is not read.
+	drainTime = 20 * time.Second
 )
 
 // readBody reads the whole body within its limit, so that what comes after
@@ -30,8 +30,8 @@ func readBody(w http.ResponseWriter, r *http.Request) *Problem {
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil
 	}
-	if r.ContentLength > bodyLimit && strings.EqualFold(r.Header.Get("Expect"), "100-continue") {
-		return tooLarge() // not one byte of it was sent yet
+	if r.ContentLength > bodyLimit {
+		return tooLarge() // before one byte of it was asked for
 	}
 	deadline := http.NewResponseController(w)
 	_ = deadline.SetReadDeadline(time.Now().Add(bodyTime)) // a writer without deadlines is a test's
@@ -40,7 +40,6 @@ func readBody(w http.ResponseWriter, r *http.Request) *Problem {
 	var over *http.MaxBytesError
 	switch {
 	case errors.As(err, &over):
-		_, _ = io.CopyN(io.Discard, r.Body, drainLimit)
 		return tooLarge()
 	case err != nil:
 		p := newProblem(http.StatusBadRequest, proto.CodeValidation, "The request ended before its body was complete.")
@@ -61,4 +60,23 @@ func tooLarge() *Problem {
 	p := newProblem(http.StatusRequestEntityTooLarge, proto.CodeTooLarge, "The body is larger than 1 MiB.")
 	p.Hint = "Nothing was changed. Bodies of requests through a connection are not limited; those of calls to the relay itself are."
 	return p
+}
+
+// fullDuplex lets the answer be written before the body is read.
+func fullDuplex(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).EnableFullDuplex() // a writer without is a test's
+}
+
+// drain reads what a client still sends after its answer. One that writes all
+// before it reads would otherwise find its connection reset, and never see the
+// answer; one that waits to be asked for the body sends nothing any more.
+func drain(w http.ResponseWriter, r *http.Request) {
+	out := http.NewResponseController(w)
+	_ = out.Flush()
+	patience := drainTime
+	if strings.EqualFold(r.Header.Get("Expect"), "100-continue") {
+		patience = drainTime / 10
+	}
+	_ = out.SetReadDeadline(time.Now().Add(patience))
+	_, _ = io.CopyN(io.Discard, r.Body, drainLimit)
 }
