@@ -33,6 +33,7 @@ type Accounts struct {
 	hasher    *hasher
 	byAccount *throttle.Throttle
 	byAddress *throttle.Throttle
+	tokens    tokenCache
 }
 
 // New makes the Accounts of a store.

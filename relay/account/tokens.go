@@ -122,12 +122,18 @@ func (a *Accounts) RevokeToken(ctx context.Context, actor Actor, id string) erro
 		}
 		return a.audit(ctx, w, actor, "token.revoke", "token", id, t.Name, "")
 	})
+	a.tokens.forgetAll()
 	return notFound(err, "API token")
 }
 
 // ActorForToken is the actor whose API token this is.
 func (a *Accounts) ActorForToken(ctx context.Context, bearer string) (Actor, error) {
-	t, err := a.store.TokenByHash(ctx, hashOf(bearer))
+	hash, now := hashOf(bearer), a.clock()
+	t, number, known := a.tokens.get(hash, now)
+	var err error
+	if !known {
+		t, err = a.store.TokenByHash(ctx, hash)
+	}
 	if errors.Is(err, store.ErrNotFound) {
 		return Actor{}, &proto.Error{Code: proto.CodeUnauthorized, Detail: "This API token is not valid.",
 			Hint: "It may have been revoked. An administrator can make a new one under Settings.", Err: err}
@@ -135,7 +141,6 @@ func (a *Accounts) ActorForToken(ctx context.Context, bearer string) (Actor, err
 	if err != nil {
 		return Actor{}, err
 	}
-	now := a.clock()
 	if !t.ExpiresAt.IsZero() && !now.Before(t.ExpiresAt) {
 		return Actor{}, &proto.Error{Code: proto.CodeUnauthorized,
 			Detail: fmt.Sprintf("This API token expired on %s.", t.ExpiresAt.Format(time.DateOnly)),
@@ -146,6 +151,10 @@ func (a *Accounts) ActorForToken(ctx context.Context, bearer string) (Actor, err
 		if err := a.store.Workspace(t.WorkspaceID).TouchToken(ctx, t.ID, now); err != nil {
 			a.log.Warn("could not note the use of an API token", zap.String("token", t.ID), zap.Error(err))
 		}
+		t.LastUsedAt, known = now, false
+	}
+	if !known {
+		a.tokens.put(hash, t, now, number)
 	}
 	return Actor{WorkspaceID: t.WorkspaceID, Kind: "token", ID: t.ID, Name: t.Name, Role: Role(t.Role)}, nil
 }
