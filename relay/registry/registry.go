@@ -63,6 +63,7 @@ type Options struct {
 type Registry struct {
 	Options
 	enrolTries *throttle.Throttle
+	resolved   resolvedCache
 }
 
 // New makes a Registry.
@@ -101,6 +102,9 @@ func mayEdit(actor account.Actor, what string) error {
 
 // publish tells pages and event streams that a thing has changed.
 func (r *Registry) publish(workspaceID, kind, id string) {
+	if kind == event.ConnectionChanged {
+		r.resolved.forget(resolvedKey{workspaceID, id})
+	}
 	r.Events.Publish(event.Event{WorkspaceID: workspaceID, Type: kind, ID: id})
 }
 

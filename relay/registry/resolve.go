@@ -9,10 +9,16 @@ import (
 )
 
 // Resolve returns a saved connection with its secrets in clear text, for
-// whoever sends a request through it or tests it.
+// whoever sends a request through it or tests it. Callers share what it returns
+// and must not change it.
 func (r *Registry) Resolve(ctx context.Context, actor account.Actor, id string) (*connection.Connection, error) {
 	if err := mayEdit(actor, "send requests through connections"); err != nil {
 		return nil, err
+	}
+	key, now := resolvedKey{actor.WorkspaceID, id}, r.Clock()
+	known, number := r.resolved.get(key, now)
+	if known != nil {
+		return known, nil
 	}
 	row, err := r.workspace(actor).Connection(ctx, id)
 	if err != nil {
@@ -26,7 +32,9 @@ func (r *Registry) Resolve(ctx context.Context, actor account.Actor, id string) 
 	if err != nil {
 		return nil, fault(err, "connection")
 	}
-	return &connection.Connection{ID: id, WorkspaceID: actor.WorkspaceID, Spec: c.Spec, Secrets: values}, nil
+	resolved := &connection.Connection{ID: id, WorkspaceID: actor.WorkspaceID, Spec: c.Spec, Secrets: values}
+	r.resolved.put(key, resolved, now, number)
+	return resolved, nil
 }
 
 // Draft returns a connection as it would be if it were saved, validated but not

@@ -61,6 +61,7 @@ func (r *Registry) UpdateConnection(ctx context.Context, actor account.Actor, id
 			return err
 		})
 	}, version == 0)
+	r.resolved.forget(resolvedKey{actor.WorkspaceID, id}) // before the session goes: none is to be made of what was
 	if err == nil && dropped {
 		err = r.dropHeld(ctx, actor.WorkspaceID, id)
 	}
