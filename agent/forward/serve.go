@@ -171,7 +171,8 @@ func (c *call) watch(ctx context.Context) {
 }
 
 func (c *call) perform(ctx context.Context) {
-	c.watcher.Go(func() { c.watch(ctx) })
+	watched := ctx // ctx itself is replaced below
+	c.watcher.Go(func() { c.watch(watched) })
 	if !proto.Idempotent(c.req.Method) {
 		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
 			if err := c.out.started(); err != nil {
