@@ -134,14 +134,28 @@ func (t *tunnel) finish() {
 	_ = t.session.GoAway()
 	timer := time.NewTimer(t.link.opts.StopTimeout)
 	defer timer.Stop()
+	// Once a ping has come back, the relay knows, and what it opened before it
+	// knew has arrived here.
+	var pinging sync.WaitGroup
+	known := make(chan struct{})
+	pinging.Go(func() {
+		_, _ = t.session.Ping() // ends with the session, too
+		close(known)
+	})
 	select {
-	case <-t.leave():
+	case <-known:
+		select {
+		case <-t.leave():
+		case <-t.session.CloseChan():
+		case <-timer.C:
+			t.link.log.Warn("requests under way were cut off", zap.Int("slot", t.slot))
+		}
 	case <-t.session.CloseChan():
 	case <-timer.C:
-		t.link.log.Warn("requests under way were cut off", zap.Int("slot", t.slot))
 	}
 	t.cancel()
 	_ = t.session.Close()
+	pinging.Wait()
 	<-t.ended
 }
 

@@ -168,23 +168,18 @@ func (x *exchange) refused(err error) bool { return errors.Is(err, yamux.ErrConn
 
 // outcome tells how far a request got that was not answered.
 //
-// That the agent's "started" has not come proves nothing while it may be on
-// its way, or lost with a tunnel that broke. It proves that nothing was sent
-// where all that the agent wrote did arrive: it ended the stream or the whole
-// tunnel in order. (For idempotent methods it does not say when it starts.)
+// That the agent's "started" has not come proves nothing where the tunnel is
+// gone: it may have been on its way. It proves that nothing was sent where the
+// agent ended the stream in order, since what it wrote before would have
+// arrived. (For idempotent methods it does not say when it starts.)
 func (x *exchange) outcome(err error) proto.Outcome {
-	if x.started {
-		return proto.OutcomeUnknown
-	}
-	if x.refused(err) {
-		return proto.OutcomeNotSent
-	}
 	var request *unsendable
-	if errors.As(err, &request) {
+	switch {
+	case x.started:
+		return proto.OutcomeUnknown
+	case x.refused(err), errors.As(err, &request):
 		return proto.OutcomeNotSent
-	}
-	inOrder := ended(err) && !x.stream.SessionEnded() || x.t.conn.ClosedInOrder()
-	if inOrder && x.ctx.Err() == nil && !Idempotent(x.req.Method) {
+	case ended(err) && !x.stream.SessionEnded() && x.ctx.Err() == nil && !proto.Idempotent(x.req.Method):
 		return proto.OutcomeNotSent
 	}
 	return proto.OutcomeUnknown

@@ -87,17 +87,7 @@ func (r agentRoad) try(req *http.Request, began time.Time) (*http.Response, *pro
 // mayRepeat reports whether the request may be sent once more after it failed
 // with e.
 func mayRepeat(req *http.Request, e *proto.Error) bool {
-	return e.Code == proto.CodeTunnelLost && (e.Outcome == proto.OutcomeNotSent || Idempotent(req.Method))
-}
-
-// Idempotent reports whether sending a request of the method twice does what
-// sending it once does (RFC 9110, section 9.2.2).
-func Idempotent(method string) bool {
-	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete:
-		return true
-	}
-	return false
+	return e.Code == proto.CodeTunnelLost && (e.Outcome == proto.OutcomeNotSent || proto.Idempotent(req.Method))
 }
 
 // deadline adds to ctx the limit that the request's options name, with grace.
