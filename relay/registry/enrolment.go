@@ -92,17 +92,14 @@ func (r *Registry) Enrol(ctx context.Context, req EnrolRequest) (Enrolled, error
 	}
 	in := store.Instance{ID: store.NewID("ins"), PublicKey: req.PublicKey, Hostname: req.Hostname,
 		OS: req.OS, Arch: req.Arch, Version: req.Version, EnrolledAt: r.Store.Now()}
-	agent, code, err := r.Store.Enrol(ctx, hashCode(req.Code), in)
+	agent, code, err := r.Store.Enrol(ctx, hashCode(req.Code), in, func(w *store.Workspace, agent store.Agent, code store.EnrolmentCode) error {
+		machine := account.Actor{Kind: "agent", ID: in.ID, Name: in.Hostname}
+		return r.audit(ctx, w, machine, change{"instance.enrol", "agent", agent.ID, agent.Name, "by a code of " + code.CreatedBy})
+	})
 	if err != nil {
 		return Enrolled{}, refusedCode(err, code)
 	}
 	r.enrolTries.Forgive(from)
-	machine := account.Actor{WorkspaceID: code.WorkspaceID, Kind: "agent", ID: in.ID, Name: in.Hostname}
-	err = r.audit(ctx, r.Store.Workspace(code.WorkspaceID), machine,
-		change{"instance.enrol", "agent", agent.ID, agent.Name, "by a code of " + code.CreatedBy})
-	if err != nil {
-		return Enrolled{}, fault(err, "agent")
-	}
 	r.publish(code.WorkspaceID, event.AgentChanged, agent.ID)
 	return Enrolled{AgentID: agent.ID, InstanceID: in.ID, AgentName: agent.Name, RelayID: r.RelayID}, nil
 }

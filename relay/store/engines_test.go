@@ -90,7 +90,7 @@ func addInstance(t *testing.T, s *Store, w *Workspace, agentID string) Instance 
 	now := s.Now()
 	must(t, w.CreateEnrolmentCode(t.Context(), EnrolmentCode{AgentID: agentID, CreatedAt: now, ExpiresAt: now.Add(time.Hour)}, hash))
 	i := Instance{ID: NewID("ins"), AgentID: agentID, PublicKey: []byte("key"), Hostname: "plc7", EnrolledAt: now}
-	_, _, err := s.Enrol(t.Context(), hash, i)
+	_, _, err := s.Enrol(t.Context(), hash, i, quiet)
 	must(t, err)
 	return i
 }
@@ -109,3 +109,6 @@ func rowCount(t *testing.T, s *Store, table string) int {
 	must(t, err)
 	return n
 }
+
+// quiet records nothing.
+func quiet(*Workspace, Agent, EnrolmentCode) error { return nil }

@@ -110,8 +110,9 @@ func (w *Workspace) CreateEnrolmentCode(ctx context.Context, c EnrolmentCode, ha
 // Enrol uses a code up and adds the instance that it was for, both or neither.
 // Of several callers with the same code exactly one succeeds; the others get
 // ErrUsed. The code is returned also with ErrUsed and ErrExpired. The
-// instance's workspace and agent are those of the code.
-func (s *Store) Enrol(ctx context.Context, hash []byte, i Instance) (Agent, EnrolmentCode, error) {
+// instance's workspace and agent are those of the code. record writes down, in
+// the same transaction, what has happened.
+func (s *Store) Enrol(ctx context.Context, hash []byte, i Instance, record func(*Workspace, Agent, EnrolmentCode) error) (Agent, EnrolmentCode, error) {
 	var (
 		agent Agent
 		code  EnrolmentCode
@@ -141,8 +142,11 @@ func (s *Store) Enrol(ctx context.Context, hash []byte, i Instance) (Agent, Enro
 			i.ID, code.WorkspaceID, code.AgentID, i.PublicKey, i.Hostname, i.OS, i.Arch, i.Version, now); err != nil {
 			return err
 		}
-		agent, err = (&Workspace{id: code.WorkspaceID, db: h, store: s}).Agent(ctx, code.AgentID)
-		return err
+		w := &Workspace{id: code.WorkspaceID, db: h, store: s}
+		if agent, err = w.Agent(ctx, code.AgentID); err != nil {
+			return err
+		}
+		return record(w, agent, code)
 	})
 	return agent, code, err
 }

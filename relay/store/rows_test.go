@@ -146,7 +146,7 @@ func TestACodeIsUsedOnceHoweverManyTry(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 8 {
 			wg.Go(func() {
-				_, _, err := s.Enrol(t.Context(), code, Instance{ID: NewID("ins"), PublicKey: []byte("k"), EnrolledAt: now})
+				_, _, err := s.Enrol(t.Context(), code, Instance{ID: NewID("ins"), PublicKey: []byte("k"), EnrolledAt: now}, quiet)
 				if err == nil {
 					enrolled.Add(1)
 				} else if !errors.Is(err, ErrUsed) {
@@ -178,7 +178,7 @@ func TestExpiredAndUnknownCodesAreToldApart(t *testing.T) {
 		must(t, w.CreateEnrolmentCode(t.Context(), EnrolmentCode{AgentID: agent.ID, CreatedAt: past.Add(-time.Hour), ExpiresAt: past}, []byte("code")))
 		must(t, w.CreateSignInLink(t.Context(), []byte("link"), user.ID, past))
 		for hash, want := range map[string]error{"code": ErrExpired, "other": ErrNotFound} {
-			if _, _, err := s.Enrol(t.Context(), []byte(hash), Instance{ID: NewID("ins"), EnrolledAt: s.Now()}); !errors.Is(err, want) {
+			if _, _, err := s.Enrol(t.Context(), []byte(hash), Instance{ID: NewID("ins"), EnrolledAt: s.Now()}, quiet); !errors.Is(err, want) {
 				t.Errorf("code %s: got %v", hash, err)
 			}
 		}
@@ -301,6 +301,24 @@ func TestSealedRowsAreNoticed(t *testing.T) {
 			if !want {
 				addConnection(t, home(s), "ERP", "")
 			}
+		}
+	})
+}
+
+func TestACodeWhoseUseCantBeRecordedStaysGood(t *testing.T) {
+	onEach(t, func(t *testing.T, s *Store) {
+		w := home(s)
+		agent := addAgent(t, w, "Plant 2")
+		now := s.Now()
+		code := []byte("code")
+		must(t, w.CreateEnrolmentCode(t.Context(), EnrolmentCode{AgentID: agent.ID, CreatedAt: now, ExpiresAt: now.Add(time.Hour)}, code))
+		in := Instance{ID: NewID("ins"), PublicKey: []byte("k"), EnrolledAt: now}
+		sorry := errors.New("sorry")
+		if _, _, err := s.Enrol(t.Context(), code, in, func(*Workspace, Agent, EnrolmentCode) error { return sorry }); !errors.Is(err, sorry) {
+			t.Errorf("got %v", err)
+		}
+		if _, _, err := s.Enrol(t.Context(), code, in, quiet); err != nil {
+			t.Error(err)
 		}
 	})
 }
