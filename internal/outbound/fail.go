@@ -150,6 +150,14 @@ func (x *exchange) doing() string {
 	return "while connecting to " + address
 }
 
+// called is an address, with the host by which the URI calls it.
+func (x *exchange) called(address string) string {
+	if host := x.target.Hostname(); !strings.HasPrefix(strings.TrimPrefix(address, "["), host) {
+		return address + " (" + host + ")"
+	}
+	return address
+}
+
 // explainConnection is for what went wrong with the TCP connection, or with
 // what came over it.
 func (x *exchange) explainConnection(err error) *proto.Error {
@@ -170,11 +178,11 @@ func (x *exchange) explainConnection(err error) *proto.Error {
 		e.Outcome = proto.OutcomeNotSent
 	case isErrno(err, errnoRefused):
 		e.Code, e.Reason = proto.CodeTargetRefused, proto.ReasonRefused
-		e.Detail = fmt.Sprintf("%s%s refused the connection to %s.", address, via, x.target.Host)
+		e.Detail = fmt.Sprintf("%s refused the connection.", x.called(address)+via)
 		e.Hint = "The machine is there, but nothing listens on this port: check the port, and that the application is running."
 	case isErrno(err, errnoNoRoute):
 		e.Reason = proto.ReasonNoRoute
-		e.Detail = fmt.Sprintf("There is no route to %s%s for %s.", address, via, x.target.Host)
+		e.Detail = fmt.Sprintf("There is no route to %s.", x.called(address)+via)
 		e.Hint = "Check the address, and the network and firewall of the machine from which the request is sent."
 	case isErrno(err, errnoExhausted):
 		e.Code = proto.CodeInternal

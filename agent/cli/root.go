@@ -1,0 +1,120 @@
+// Package cli is the agent's command line, one file a command. Its run command
+// is where the rooms of the agent are put together; nothing imports it but main.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"sallyport/agent/config"
+	"sallyport/internal/buildinfo"
+)
+
+// World is what a command has of the world.
+type World struct {
+	In       io.Reader
+	Out, Err io.Writer
+	Env      func(string) (string, bool)
+}
+
+// Main runs the command that args name and returns the exit status.
+func Main(args []string, w World) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// The first signal asks for a clean stop. From then on signals have their
+	// usual effect, so a second one ends the process at once.
+	defer context.AfterFunc(ctx, stop)()
+	root := newRoot(w)
+	root.SetArgs(args)
+	root.SetIn(w.In)
+	root.SetOut(w.Out)
+	root.SetErr(w.Err)
+	err := root.ExecuteContext(ctx)
+	if err != nil && !errors.Is(err, errSaid) {
+		fmt.Fprintf(w.Err, "sallyport-agent: %v\n", err)
+	}
+	if err != nil {
+		return 1
+	}
+	return 0
+}
+
+// errSaid: the command failed and has told the user already.
+var errSaid = errors.New("said")
+
+func newRoot(w World) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "sallyport-agent",
+		Short:         "The agent: let a relay reach applications behind this firewall",
+		SilenceUsage:  true,
+		SilenceErrors: true, // Main prints them, once
+	}
+	root.AddCommand(newEnroll(w), newRun(w), newStatus(w), newVersion(w))
+	return root
+}
+
+func newVersion(w World) *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  cobra.NoArgs,
+		Run: func(*cobra.Command, []string) {
+			fmt.Fprintf(w.Out, "sallyport-agent %s (%s, %s)\n", buildinfo.Version(), buildinfo.Commit(), buildinfo.Go())
+		},
+	}
+}
+
+// addOptions gives a command flags for the named options of agent.yaml, and
+// returns what loads the whole configuration.
+func addOptions(cmd *cobra.Command, w World, only ...string) func() (config.Config, error) {
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	wanted := map[string]bool{}
+	for _, name := range only {
+		wanted[name] = true
+	}
+	for _, o := range config.Options() {
+		if !wanted[o.Flag] {
+			continue
+		}
+		help := o.Help + " ($" + o.Env + ")"
+		if o.Bool {
+			flags.Bool(o.Flag, false, help)
+		} else {
+			flags.String(o.Flag, "", help)
+		}
+	}
+	file := flags.String("config", "", "configuration file (default: "+config.FileName+" in the data directory)")
+	return func() (config.Config, error) {
+		given := map[string]string{}
+		flags.Visit(func(f *pflag.Flag) { given[f.Name] = f.Value.String() })
+		c, err := config.Load(config.Sources{File: *file, Flags: given, Env: w.Env})
+		if err != nil {
+			return config.Config{}, err
+		}
+		if c.DataDir == "" {
+			return config.Config{}, errors.New("which data directory? Give --data DIR, set SALLYPORT_DATA, or set dataDir in the configuration file")
+		}
+		if c.DataDir, err = filepath.Abs(c.DataDir); err != nil {
+			return config.Config{}, fmt.Errorf("data directory: %w", err)
+		}
+		return c, nil
+	}
+}
+
+// notEnrolled adds to config.ErrNotEnrolled what to do.
+func notEnrolled(err error, dir string) error {
+	if !errors.Is(err, config.ErrNotEnrolled) {
+		return err
+	}
+	return fmt.Errorf("%w.\nAsk the relay's page \"Agents\" for a code, and run:\n  sallyport-agent enroll --relay URL --code CODE --data %s", err, dir)
+}

@@ -1,0 +1,151 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	stdlog "log"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"sallyport/agent/config"
+	"sallyport/agent/control"
+	"sallyport/agent/forward"
+	"sallyport/agent/link"
+	"sallyport/internal/buildinfo"
+	"sallyport/internal/logging"
+	"sallyport/internal/outbound"
+)
+
+func newRun(w World) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "run --data DIR",
+		Short: "Hold the tunnels and serve requests, until stopped",
+		Long:  "Hold the tunnels and serve requests, until SIGINT or SIGTERM; requests under way may finish. A second signal ends it at once.",
+		Args:  cobra.NoArgs,
+	}
+	load := addOptions(cmd, w, "data", "relay", "ca-file", "allow-plaintext-relay", "proxy", "target-proxy", "target-ca-file", "log-level", "log-format")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := load()
+		if err != nil {
+			return err
+		}
+		return run(cmd.Context(), c, w)
+	}
+	return cmd
+}
+
+func run(ctx context.Context, c config.Config, w World) error {
+	log, _, err := logging.New(logging.Options{Format: c.LogFormat, Level: c.LogLevel, Output: w.Err})
+	if err != nil {
+		return err
+	}
+	// net/http prints what an unruly application sends, word for word, to the
+	// standard logger; it may be a cookie.
+	stdlog.SetOutput(io.Discard)
+	identity, err := config.LoadIdentity(c.DataDir)
+	if err != nil {
+		return notEnrolled(err, c.DataDir)
+	}
+	if _, err := control.Ask(ctx, c.DataDir); err == nil {
+		return fmt.Errorf("an agent is running with the data directory %s already", c.DataDir)
+	} else if !errors.Is(err, control.ErrNotRunning) {
+		return err
+	}
+	a, err := newAgent(c, identity, log)
+	if err != nil {
+		return err
+	}
+	defer a.transport.Close()
+	server, err := control.Serve(c.DataDir, a.status)
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	log.Info("agent started", logging.Agent(identity.AgentID), logging.Instance(identity.InstanceID), zap.String("version", buildinfo.Version()))
+	if err := a.link.Run(ctx); err != nil {
+		return err
+	}
+	log.Info("agent stopped")
+	return nil
+}
+
+// agent is the rooms put together.
+type agent struct {
+	identity  config.Identity
+	relay     string
+	started   time.Time
+	transport *outbound.Transport
+	forwarder *forward.Forwarder
+	link      *link.Link
+}
+
+func newAgent(c config.Config, identity config.Identity, log *zap.Logger) (*agent, error) {
+	relay, err := config.ParseRelay(cmp.Or(c.Relay, identity.Relay))
+	if err != nil {
+		return nil, err
+	}
+	c.CAFile = cmp.Or(c.CAFile, identity.CAFile)
+	relayTLS, err := c.RelayTLS()
+	if err != nil {
+		return nil, err
+	}
+	relayProxy, err := c.RelayProxy()
+	if err != nil {
+		return nil, err
+	}
+	targetProxy, err := c.RequestProxy()
+	if err != nil {
+		return nil, err
+	}
+	authorities, err := c.TargetAuthorities()
+	if err != nil {
+		return nil, err
+	}
+	if err := link.CheckRelay(relay, c.AllowPlaintextRelay); err != nil {
+		return nil, err
+	}
+	a := &agent{identity: identity, relay: relay.String(), started: time.Now()}
+	a.transport = outbound.New(outbound.Options{RootCAs: authorities, Proxy: targetProxy, Log: log.Named("outbound")})
+	a.forwarder = forward.New(forward.Options{Transport: a.transport, Log: log.Named("forward")})
+	a.link = link.New(link.Options{
+		Relay:          relay,
+		Identity:       link.Identity{AgentID: identity.AgentID, InstanceID: identity.InstanceID, Key: identity.Key()},
+		Machine:        link.Machine{Hostname: hostname(), OS: runtime.GOOS, Arch: runtime.GOARCH, Version: buildinfo.Version()},
+		Serve:          a.forwarder.Serve,
+		TLS:            relayTLS,
+		Proxy:          relayProxy,
+		AllowPlaintext: c.AllowPlaintextRelay,
+		Log:            log.Named("link"),
+	})
+	return a, nil
+}
+
+// hostname is this machine's name, as the relay's pages show it.
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "unknown"
+	}
+	return name
+}
+
+func (a *agent) status() control.Status {
+	st := a.link.Status()
+	out := control.Status{
+		State: st.State, Agent: cmp.Or(st.AgentName, a.identity.AgentName), AgentID: a.identity.AgentID, InstanceID: a.identity.InstanceID,
+		Relay: a.relay, Tunnels: []control.Tunnel{}, LatencyMs: st.LatencyMs, LastError: st.LastError, Since: st.Since, RetryAt: st.RetryAt,
+		Version: buildinfo.Version(), UptimeSeconds: int64(time.Since(a.started).Seconds()),
+		InFlight: a.forwarder.InFlight(), ClockOffsetMs: st.ClockOffsetMs,
+	}
+	for _, t := range st.Tunnels {
+		out.Tunnels = append(out.Tunnels, control.Tunnel{ID: t.ID, ConnectedAt: t.Since, LatencyMs: t.LatencyMs, InFlight: t.InFlight})
+	}
+	return out
+}

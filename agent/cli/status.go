@@ -1,0 +1,108 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sallyport/agent/config"
+	"sallyport/agent/control"
+	"sallyport/agent/link"
+	"sallyport/internal/buildinfo"
+)
+
+// States beyond those of a link.
+const (
+	stateNotRunning  = "not_running"
+	stateNotEnrolled = "not_enrolled"
+)
+
+func newStatus(w World) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "status --data DIR",
+		Short: "Say whether the agent is online; exit status 0 only if it is",
+		Args:  cobra.NoArgs,
+	}
+	load := addOptions(cmd, w, "data")
+	asJSON := cmd.Flags().Bool("json", false, "print JSON for programs")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := load()
+		if err != nil {
+			return err
+		}
+		status, err := control.Ask(cmd.Context(), c.DataDir)
+		if errors.Is(err, control.ErrNotRunning) {
+			status, err = statusAtRest(c.DataDir)
+		}
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			enc := json.NewEncoder(w.Out)
+			enc.SetIndent("", "  ")
+			err = enc.Encode(status)
+		} else {
+			printStatus(w.Out, status, c.DataDir, time.Now())
+		}
+		if err == nil && status.State != link.StateOnline {
+			err = errSaid
+		}
+		return err
+	}
+	return cmd
+}
+
+// statusAtRest is what the files tell while no agent runs.
+func statusAtRest(dir string) (control.Status, error) {
+	status := control.Status{State: stateNotRunning, Tunnels: []control.Tunnel{}, Version: buildinfo.Version()}
+	identity, err := config.LoadIdentity(dir)
+	if errors.Is(err, config.ErrNotEnrolled) {
+		status.State = stateNotEnrolled
+		return status, nil
+	}
+	if err != nil {
+		return control.Status{}, err
+	}
+	status.Agent, status.AgentID, status.InstanceID, status.Relay = identity.AgentName, identity.AgentID, identity.InstanceID, identity.Relay
+	return status, nil
+}
+
+func printStatus(out io.Writer, s control.Status, dir string, now time.Time) {
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(out, "%-10s %s\n", name, fmt.Sprintf(format, args...))
+	}
+	since := ""
+	if !s.Since.IsZero() {
+		since = " for " + span(now.Sub(s.Since))
+	}
+	line("State", "%s%s", strings.ReplaceAll(s.State, "_", " "), since)
+	if s.State == stateNotEnrolled {
+		line("Next", "sallyport-agent enroll --relay URL --code CODE --data %s", dir)
+		return
+	}
+	line("Agent", "%s", s.Agent)
+	line("Relay", "%s", s.Relay)
+	if s.State == stateNotRunning {
+		line("Next", "sallyport-agent run --data %s", dir)
+		return
+	}
+	for _, t := range s.Tunnels {
+		line("Tunnel", "%s  up %s, %.1f ms", t.ID, span(now.Sub(t.ConnectedAt)), t.LatencyMs)
+	}
+	if s.LastError != "" {
+		line("Error", "%s", s.LastError)
+	}
+	if !s.RetryAt.IsZero() {
+		line("Retry", "in %s", span(s.RetryAt.Sub(now)))
+	}
+	line("Requests", "%d under way", s.InFlight)
+	line("Version", "%s, running %s", s.Version, span(time.Duration(s.UptimeSeconds)*time.Second))
+}
+
+// span is a duration as a person says it.
+func span(d time.Duration) string { return max(d, 0).Round(time.Second).String() }

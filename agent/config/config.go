@@ -1,0 +1,145 @@
+// Package config is what the site's admin decides for an agent: agent.yaml, its
+// environment twins and flags (this file and load.go), and what enrolment
+// settled once: the identity file with the agent's key (identity.go).
+//
+// Package cli reads both. The package opens no connection and starts nothing.
+package config
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+
+	"golang.org/x/net/http/httpproxy"
+)
+
+// Config is agent.yaml. Example documents each key.
+type Config struct {
+	Relay               string `yaml:"relay"`
+	DataDir             string `yaml:"dataDir"`
+	CAFile              string `yaml:"caFile"`
+	AllowPlaintextRelay bool   `yaml:"allowPlaintextRelay"`
+	Proxy               string `yaml:"proxy"`
+	TargetProxy         string `yaml:"targetProxy"`
+	TargetCAFile        string `yaml:"targetCaFile"`
+	LogLevel            string `yaml:"logLevel"`
+	LogFormat           string `yaml:"logFormat"`
+}
+
+// Example is an agent.yaml with every key, its meaning and its default.
+const Example = `# Configuration of sallyport-agent. Every key may be left out. A flag wins over
+# the environment (SALLYPORT_RELAY for relay, and so on), which wins over this file.
+
+# The relay's URL. Default: the one that the machine was enrolled with.
+# relay: https://relay.example.com
+
+# Where the agent keeps its identity and its state. Default: the --data flag.
+# dataDir: /var/lib/sallyport-agent
+
+# A PEM file of authorities to trust for the relay, besides the system's: for a
+# private relay, or a proxy that inspects TLS. Default: the one given to enroll.
+# caFile: /etc/ssl/company-ca.pem
+
+# Connect to a relay without TLS. Everything that goes through the tunnel can
+# then be read on the way. Loopback needs no leave.
+allowPlaintextRelay: false
+
+# The proxy on the way to the relay: "environment" (HTTPS_PROXY, NO_PROXY), "none",
+# or a URL (http, https or socks5, with user and password where it wants them).
+proxy: environment
+
+# The proxy on the way to applications: "none", "environment" or a URL.
+targetProxy: none
+
+# A PEM file of authorities to trust for applications, besides the system's.
+# targetCaFile: /etc/ssl/plant-ca.pem
+
+# debug, info, warn or error.
+logLevel: info
+
+# json or console.
+logFormat: json
+`
+
+// Defaults are the values of keys that nobody set.
+func Defaults() Config {
+	return Config{Proxy: "environment", TargetProxy: "none", LogLevel: "info", LogFormat: "json"}
+}
+
+// RelayProxy is the proxy setting for the relay.
+func (c Config) RelayProxy() (func(*url.URL) (*url.URL, error), error) {
+	return proxyFunc("proxy", c.Proxy)
+}
+
+// RequestProxy is the proxy setting for applications, nil for none.
+func (c Config) RequestProxy() (func(*http.Request) (*url.URL, error), error) {
+	choose, err := proxyFunc("targetProxy", c.TargetProxy)
+	if err != nil || c.TargetProxy == "none" || c.TargetProxy == "" {
+		return nil, err
+	}
+	return func(r *http.Request) (*url.URL, error) { return choose(r.URL) }, nil
+}
+
+func proxyFunc(key, value string) (func(*url.URL) (*url.URL, error), error) {
+	switch value {
+	case "", "none":
+		return func(*url.URL) (*url.URL, error) { return nil, nil }, nil
+	case "environment":
+		return httpproxy.FromEnvironment().ProxyFunc(), nil
+	}
+	u, err := url.Parse(value)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "socks5") {
+		// The value is not quoted: it may hold a password.
+		return nil, fmt.Errorf("%s: not \"none\", \"environment\" or a URL that begins with http://, https:// or socks5://", key)
+	}
+	return func(*url.URL) (*url.URL, error) { return u, nil }, nil
+}
+
+// RelayTLS is the TLS configuration for the relay.
+func (c Config) RelayTLS() (*tls.Config, error) {
+	pool, err := authorities("caFile", c.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, nil
+}
+
+// TargetAuthorities are those trusted for applications; nil means the system's.
+func (c Config) TargetAuthorities() (*x509.CertPool, error) {
+	return authorities("targetCaFile", c.TargetCAFile)
+}
+
+func authorities(key, file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", key, err)
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil { // a machine without any: then these alone
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s: %s holds no certificate in PEM form (lines from BEGIN CERTIFICATE to END CERTIFICATE)", key, file)
+	}
+	return pool, nil
+}
+
+// ParseRelay reads a relay's URL as a person writes it.
+func ParseRelay(text string) (*url.URL, error) {
+	u, err := url.Parse(strings.TrimSpace(text))
+	if err != nil {
+		return nil, fmt.Errorf("the relay's URL %q can't be read: write it like https://relay.example.com", text)
+	}
+	if (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return nil, fmt.Errorf("the relay's URL %q is not of the form https://relay.example.com", u.Redacted())
+	}
+	u.Path = strings.TrimRight(u.Path, "/")
+	return u, nil
+}

@@ -1,0 +1,154 @@
+// Package control lets another process of this machine ask a running agent how
+// it is: a loopback endpoint whose address and token stand in a file that only
+// the agent's own user can read. Package cli serves it in `run` and asks it in
+// `status`.
+//
+// It answers questions; it changes nothing.
+package control
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"sallyport/agent/config"
+)
+
+// File is the endpoint's file within the data directory.
+const File = "control.json"
+
+// Status is what `status --json` prints. State is one of link's (connecting,
+// online, refused, offline), or "not_running" or "not_enrolled".
+type Status struct {
+	State         string    `json:"state"`
+	Agent         string    `json:"agent"` // its name
+	AgentID       string    `json:"agentId"`
+	InstanceID    string    `json:"instanceId"`
+	Relay         string    `json:"relay"`
+	Tunnels       []Tunnel  `json:"tunnels"`
+	LatencyMs     float64   `json:"latencyMs"`           // of the best tunnel; 0 while unknown
+	LastError     string    `json:"lastError,omitempty"` // why it is not online
+	Since         time.Time `json:"since,omitzero"`      // of the state
+	RetryAt       time.Time `json:"retryAt,omitzero"`    // when the relay is dialled next
+	Version       string    `json:"version"`
+	UptimeSeconds int64     `json:"uptimeSeconds"`
+	InFlight      int       `json:"inFlight"` // requests under way
+	ClockOffsetMs int64     `json:"clockOffsetMs,omitempty"`
+}
+
+// Tunnel is one tunnel that is up.
+type Tunnel struct {
+	ID          string    `json:"id"`
+	ConnectedAt time.Time `json:"connectedAt"`
+	LatencyMs   float64   `json:"latencyMs"`
+	InFlight    int       `json:"inFlight"`
+}
+
+// endpoint is the content of File.
+type endpoint struct {
+	Address string `json:"address"`
+	Token   string `json:"token"`
+	PID     int    `json:"pid"`
+}
+
+// Server is the endpoint of a running agent.
+type Server struct {
+	http *http.Server
+	path string
+	done chan struct{}
+}
+
+// Serve opens the endpoint and writes its file into dir.
+func Serve(dir string, status func() Status) (*Server, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("open the control endpoint: %w", err)
+	}
+	e := endpoint{Address: listener.Addr().String(), Token: rand.Text(), PID: os.Getpid()}
+	place, err := config.Reserve(dir, File)
+	if err == nil {
+		err = place.Write(e)
+	}
+	if err != nil {
+		_ = listener.Close()
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
+		if subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), []byte("Bearer "+e.Token)) != 1 {
+			http.Error(w, "wrong token", http.StatusUnauthorized)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(status()) // the asker is gone, then
+	})
+	s := &Server{
+		http: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second},
+		path: filepath.Join(dir, File), done: make(chan struct{}),
+	}
+	go func() {
+		defer close(s.done)
+		_ = s.http.Serve(listener) // ends with Close
+	}()
+	return s, nil
+}
+
+// Close closes the endpoint and takes its file away.
+func (s *Server) Close() {
+	_ = os.Remove(s.path)
+	_ = s.http.Close()
+	<-s.done
+}
+
+// ErrNotRunning: no agent runs with this data directory.
+var ErrNotRunning = errors.New("the agent is not running")
+
+// Ask asks the agent that runs with this data directory.
+func Ask(ctx context.Context, dir string) (Status, error) {
+	text, err := os.ReadFile(filepath.Join(dir, File))
+	if errors.Is(err, fs.ErrNotExist) {
+		return Status{}, ErrNotRunning
+	}
+	if err != nil {
+		return Status{}, fmt.Errorf("find the running agent: %w", err)
+	}
+	var e endpoint
+	if err := json.Unmarshal(text, &e); err != nil {
+		return Status{}, fmt.Errorf("find the running agent: %s: %w", File, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+e.Address+"/status", nil)
+	if err != nil {
+		return Status{}, fmt.Errorf("find the running agent: %w", err)
+	}
+	req.Header.Set("Authorization", "Bearer "+e.Token)
+	// Not the default transport: the environment's proxy is not for loopback.
+	transport := &http.Transport{DisableKeepAlives: true}
+	resp, err := transport.RoundTrip(req)
+	if err != nil {
+		if ctx.Err() != nil {
+			return Status{}, fmt.Errorf("the agent (process %d) does not answer: %w", e.PID, err)
+		}
+		return Status{}, ErrNotRunning // the file is a left-over of one that was killed
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return Status{}, ErrNotRunning // another program has taken the port
+	}
+	var status Status
+	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&status); err != nil {
+		return Status{}, fmt.Errorf("read the agent's answer: %w", err)
+	}
+	return status, nil
+}
