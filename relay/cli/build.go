@@ -121,7 +121,7 @@ func build(ctx context.Context, c *config.Config, public *url.URL, log *zap.Logg
 	r.metricsOnly = onlyMetrics(r.metrics(true))
 	r.handler, err = edge.Wrap(r.doors(door, pages, c.LoopbackOnly() && c.MetricsListen == ""), edge.Options{
 		Log: log.Named("http"), Clock: time.Now, TrustProxies: c.TrustProxies, HTTPS: public.Scheme == "https",
-		Origins: []string{public.String()}, Refused: http.HandlerFunc(api.RefuseCrossOrigin), Quiet: quiet,
+		Origins: []string{public.String()}, Refused: http.HandlerFunc(api.RefuseCrossOrigin), Quiet: quiet, LoggedPath: loggedPath,
 	})
 	return r, err
 }
@@ -159,6 +159,14 @@ func onlyMetrics(metrics http.Handler) http.Handler {
 // quiet are the requests that machines make all day.
 func quiet(req *http.Request) bool {
 	return req.URL.Path == "/healthz" || req.URL.Path == "/readyz" || req.URL.Path == "/metrics"
+}
+
+// loggedPath leaves out the token of a sign-in link.
+func loggedPath(path string) string {
+	if strings.HasPrefix(path, account.LinkPath) {
+		return account.LinkPath + "…"
+	}
+	return path
 }
 
 // welcome does what the first start needs, and says where the relay is. The

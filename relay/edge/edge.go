@@ -31,6 +31,8 @@ type Options struct {
 	// Quiet reports whether a request is not worth a line at level info: those
 	// of health checks and scrapers.
 	Quiet func(*http.Request) bool
+	// LoggedPath is the path as the log may show it: without what is a secret.
+	LoggedPath func(path string) string
 }
 
 // Wrap puts the edge around next.
@@ -98,10 +100,14 @@ func logAccess(o Options, r *http.Request, seen *observed, id string, took time.
 	if line == nil {
 		return
 	}
+	path := r.URL.Path
+	if o.LoggedPath != nil {
+		path = o.LoggedPath(path)
+	}
 	fields := []zap.Field{
 		zap.String("requestId", id),
 		zap.String("method", r.Method),
-		zap.String("path", r.URL.Path),
+		zap.String("path", path),
 		zap.Int("status", seen.status()),
 		zap.Int64("bytes", seen.bytes),
 		zap.Duration("took", took),
