@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // Site is a company's network as Sallyport meets it: a network namespace whose
@@ -87,6 +88,18 @@ func (s *Site) Listen(t testing.TB, address string) net.Listener {
 	}
 	t.Cleanup(func() { _ = l.Close() })
 	return l
+}
+
+// Dial reports whether a TCP connection can be made from inside the site.
+func (s *Site) Dial(address string) error {
+	return enterNamespace(s.Name, func() error {
+		// By address only: a name would be looked up on another thread.
+		c, err := net.DialTimeout("tcp", address, time.Second)
+		if err != nil {
+			return err
+		}
+		return c.Close()
+	})
 }
 
 // Unplug takes the site's cable out, or puts it back.

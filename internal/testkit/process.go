@@ -57,7 +57,7 @@ func Start(t testing.TB, o ProcessOptions) *Process {
 			t.Error(err)
 		}
 		if fresh && t.Failed() {
-			t.Logf("the end of the output of %s:\n%s", o.Name, p.log.tail(60))
+			t.Logf("the end of the output of %s:\n%s", o.Name, p.log.Tail(60))
 		}
 	})
 	return p
@@ -108,7 +108,8 @@ next:
 	return found
 }
 
-func (l *Log) tail(n int) string {
+// Tail is the last n lines.
+func (l *Log) Tail(n int) string {
 	lines := strings.Split(strings.TrimRight(l.String(), "\n"), "\n")
 	if len(lines) > n {
 		lines = lines[len(lines)-n:]
