@@ -1,0 +1,138 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"sallyport/internal/child"
+)
+
+// The names of the ways.
+const (
+	direct     = "direct"
+	sshReverse = "ssh -R"
+	sallyport  = "sallyport"
+)
+
+// comeUp is how long a part may take to come up.
+const comeUp = 30 * time.Second
+
+// way is one way to the target.
+type way struct {
+	name   string
+	near   *door  // over a path without delay
+	far    *door  // over the long path
+	absent string // why it is not measured
+}
+
+// setup is everything that runs while it is measured.
+type setup struct {
+	work   string // a folder of its own
+	target string // host:port
+	ways   []*way
+	undo   []func()
+}
+
+// setUp starts all parts. What it could not start it has also stopped.
+func setUp(ctx context.Context, bin string) (s *setup, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*comeUp)
+	defer cancel()
+	s = &setup{}
+	defer func() {
+		if err != nil {
+			s.tearDown()
+		}
+	}()
+	if s.work, err = os.MkdirTemp("", "sallyport-bench-"); err != nil {
+		return nil, err
+	}
+	s.undo = append(s.undo, func() { _ = os.RemoveAll(s.work) })
+	if err := s.startTarget(ctx); err != nil {
+		return nil, err
+	}
+	s.ways = append(s.ways, &way{name: direct, near: &door{url: "http://" + s.target}})
+	ssh, err := s.sshWay(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ours, err := s.sallyportWay(ctx, bin)
+	if err != nil {
+		return nil, err
+	}
+	s.ways = append(s.ways, ssh, ours)
+	return s, nil
+}
+
+// tearDown stops everything, the last started first.
+func (s *setup) tearDown() {
+	for _, undo := range slices.Backward(s.undo) {
+		undo()
+	}
+}
+
+// launch starts a part that is stopped by tearDown. Its last output is in the
+// error of whoever waits for it in vain.
+func (s *setup) launch(o child.Options) (*child.Child, error) {
+	c, err := child.Start(o)
+	if err != nil {
+		return nil, err
+	}
+	s.undo = append(s.undo, func() {
+		if err := c.Stop(context.Background()); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+		}
+	})
+	return c, nil
+}
+
+// startTarget starts this program again as the target.
+func (s *setup) startTarget(ctx context.Context) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	output, input := io.Pipe()
+	c, err := s.launch(child.Options{Name: "target", Path: self, Args: []string{"--target"}, Output: input})
+	if err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { output.CloseWithError(ctx.Err()) })
+	defer stop()
+	go func() {
+		<-c.Done()
+		_ = input.CloseWithError(errors.New("the target has ended"))
+	}()
+	address, err := bufio.NewReader(output).ReadString('\n')
+	if err != nil {
+		return fmt.Errorf("start the target: %w", err)
+	}
+	go func() { _, _ = io.Copy(io.Discard, output) }()
+	s.target = strings.TrimSpace(address)
+	return nil
+}
+
+// await calls ready until it returns nil, ctx ends, or the part has died.
+func await(ctx context.Context, c *child.Child, ready func() error) error {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := ready()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-c.Done():
+			return fmt.Errorf("%s has ended: %w", c.Name(), errors.Join(c.Err(), err))
+		case <-ctx.Done():
+			return fmt.Errorf("%s: %w", c.Name(), errors.Join(ctx.Err(), err))
+		}
+	}
+}
