@@ -42,7 +42,7 @@ func New(o Options) *Accounts {
 		store:  o.Store,
 		clock:  o.Clock,
 		log:    o.Log,
-		hasher: newHasher(),
+		hasher: newHasher(argonMemoryKiB, argonTime),
 		// Ten wrong passwords at once, then one a minute: no guessing, and an
 		// owner who mistypes is soon back. Addresses are shared by offices.
 		byAccount: throttle.New(throttle.Options{Burst: 10, Every: time.Minute, Clock: o.Clock}),

@@ -34,14 +34,16 @@ const (
 
 // hasher makes and checks password hashes.
 type hasher struct {
-	slots chan struct{}
-	decoy string // what an unknown account is checked against
+	memoryKiB, passes uint32
+	slots             chan struct{}
+	decoy             string // what an unknown account is checked against
 }
 
-func newHasher() *hasher {
+func newHasher(memoryKiB, passes uint32) *hasher {
 	return &hasher{
+		memoryKiB: memoryKiB, passes: passes,
 		slots: make(chan struct{}, hashesAtOnce),
-		decoy: encode(argonMemoryKiB, argonTime, argonLanes, make([]byte, argonSaltBytes), make([]byte, argonKeyBytes)),
+		decoy: encode(memoryKiB, passes, argonLanes, make([]byte, argonSaltBytes), make([]byte, argonKeyBytes)),
 	}
 }
 
@@ -63,8 +65,8 @@ func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 		return "", err
 	}
 	defer h.leave()
-	key := argon2.IDKey([]byte(password), salt, argonTime, argonMemoryKiB, argonLanes, argonKeyBytes)
-	return encode(argonMemoryKiB, argonTime, argonLanes, salt, key), nil
+	key := argon2.IDKey([]byte(password), salt, h.passes, h.memoryKiB, argonLanes, argonKeyBytes)
+	return encode(h.memoryKiB, h.passes, argonLanes, salt, key), nil
 }
 
 // verify reports whether the password is the one of the encoded hash. An empty
