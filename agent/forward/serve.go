@@ -217,9 +217,21 @@ func (c *call) refuse(err error) {
 
 // fail answers with an error made here, if nothing was answered yet.
 func (c *call) fail(e *proto.Error) {
-	if ce := c.log.Check(zap.WarnLevel, "request failed"); ce != nil {
-		ce.Write(append(c.fields(), zap.String("code", string(e.Code)), zap.String("reason", string(e.Reason)),
-			zap.String("outcome", string(e.Outcome)), zap.String("address", e.Facts["address"]), zap.String("stage", e.Facts["stage"]))...)
+	level := zap.WarnLevel
+	if e.Code == proto.CodeCanceled { // the caller went away: nothing to look into
+		level = zap.InfoLevel
+	}
+	if ce := c.log.Check(level, "request failed"); ce != nil {
+		fields := append(c.fields(), zap.String("code", string(e.Code)), zap.String("outcome", string(e.Outcome)))
+		if e.Reason != "" {
+			fields = append(fields, zap.String("reason", string(e.Reason)))
+		}
+		for _, fact := range []string{"address", "stage"} { // never the sentence: it may quote the answer
+			if e.Facts[fact] != "" {
+				fields = append(fields, zap.String(fact, e.Facts[fact]))
+			}
+		}
+		ce.Write(fields...)
 	}
 	c.out.sendError(e)
 }
