@@ -94,11 +94,16 @@ func (k *Keeper) Current(ctx context.Context, rt http.RoundTripper, c *connectio
 	for {
 		k.mu.Lock()
 		e := k.entryLocked(key{c.WorkspaceID, c.ID})
-		if h := e.held; h != nil && h.session.Settings == settings && h.Jar.live() {
-			k.mu.Unlock()
-			return h, nil
+		j := journey{rt: rt, c: c, requestID: requestID, reason: "the connection had no session", mayLoad: true}
+		if h := e.held; h != nil && h.session.Settings == settings {
+			if h.Jar.live() {
+				k.mu.Unlock()
+				return h, nil
+			}
+			// What is stored of it may not know yet that it ends.
+			j.staleID, j.reason = h.session.ID, "the session's cookies had expired"
 		}
-		f, err := k.board(e, settings, journey{rt: rt, c: c, requestID: requestID, reason: "the connection had no session", mayLoad: true})
+		f, err := k.board(e, settings, j)
 		k.mu.Unlock()
 		if err != nil {
 			return nil, err
