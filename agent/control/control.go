@@ -63,9 +63,10 @@ type endpoint struct {
 
 // Server is the endpoint of a running agent.
 type Server struct {
-	http *http.Server
-	path string
-	done chan struct{}
+	http    *http.Server
+	address string
+	path    string
+	done    chan struct{}
 }
 
 // Serve opens the endpoint and writes its file into dir.
@@ -93,8 +94,8 @@ func Serve(dir string, status func() Status) (*Server, error) {
 		_ = json.NewEncoder(w).Encode(status()) // the asker is gone, then
 	})
 	s := &Server{
-		http: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second},
-		path: filepath.Join(dir, File), done: make(chan struct{}),
+		http:    &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second},
+		address: e.Address, path: filepath.Join(dir, File), done: make(chan struct{}),
 	}
 	go func() {
 		defer close(s.done)
