@@ -1,9 +1,7 @@
 package probe
 
 import (
-	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"html"
 	"net/http"
 	"net/url"
@@ -28,10 +26,11 @@ const minCookieLength = 6
 // were typed plainly, and cookies.
 type mask struct {
 	needles []string
+	known   map[string]bool // the needles
 }
 
 func newMask(c *connection.Connection) *mask {
-	m := &mask{}
+	m := &mask{known: make(map[string]bool)}
 	for _, s := range c.Secrets {
 		m.add(s)
 	}
@@ -91,51 +90,6 @@ func (m *mask) addTyped(found string) {
 	}
 	m.add(html.UnescapeString(found))
 }
-
-// add hides s in every form in which it may be written.
-func (m *mask) add(s string) {
-	if s == "" || slices.Contains(m.needles, s) {
-		return
-	}
-	forms := []string{s, strings.TrimSpace(s), url.QueryEscape(s), url.PathEscape(s), html.EscapeString(s), base64.StdEncoding.EncodeToString([]byte(s))}
-	for _, e := range []connection.Escape{connection.EscapeJSON, connection.EscapeXML, connection.EscapeURI, connection.EscapeCSV} {
-		if filled, err := connection.Fill("{{secret.s}}", e, map[string]string{"s": s}); err == nil {
-			forms = append(forms, filled)
-		}
-	}
-	if quoted, err := json.Marshal(s); err == nil {
-		inner := string(quoted[1 : len(quoted)-1]) // with <, > and & as \u003c
-		forms = append(forms, inner, strings.ReplaceAll(inner, "/", `\/`), asciiJSON(inner))
-	}
-	for _, f := range forms {
-		for _, f := range []string{f, lowerEscapes(f)} {
-			if f != "" && !slices.Contains(m.needles, f) {
-				m.needles = append(m.needles, f)
-			}
-		}
-	}
-}
-
-// asciiJSON writes all beyond ASCII as \uXXXX, as many applications do.
-func asciiJSON(inner string) string {
-	var b strings.Builder
-	for _, c := range inner {
-		switch {
-		case c < 0x80:
-			b.WriteRune(c)
-		case c < 0x10000:
-			fmt.Fprintf(&b, `\u%04x`, c)
-		default:
-			c -= 0x10000
-			fmt.Fprintf(&b, `\u%04x\u%04x`, 0xd800+c>>10, 0xdc00+c&0x3ff)
-		}
-	}
-	return b.String()
-}
-
-var upperEscape = regexp.MustCompile(`%[0-9A-F]{2}`)
-
-func lowerEscapes(s string) string { return upperEscape.ReplaceAllStringFunc(s, strings.ToLower) }
 
 // Names of fields whose values are credentials, in bodies and queries. What is
 // hidden once too often costs a reader less than what is shown once.
