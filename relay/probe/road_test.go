@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -227,4 +226,45 @@ func closedPort(t *testing.T) string {
 	return l.Addr().(*net.TCPAddr).AddrPort().String()
 }
 
-func loopback() []netip.Prefix { return []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} }
+func oneMachine() []hub.Instance { return []hub.Instance{{ID: "ins_1", Hostname: "plc-7"}} }
+
+// noSuchName is a resolver whose DNS server, a real one on loopback, knows no
+// name at all.
+func noSuchName(t *testing.T) *net.Resolver {
+	t.Helper()
+	server, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		buf := make([]byte, 1500)
+		for {
+			n, from, err := server.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			if n < 12 {
+				continue
+			}
+			buf[2], buf[3] = buf[2]|0x80, 3 // an answer, with the code NXDOMAIN (RFC 1035, section 4.1.1)
+			buf[10], buf[11] = 0, 0         // without the additional records of the question
+			_, _ = server.WriteTo(buf[:questionEnd(buf[:n])], from)
+		}
+	}()
+	t.Cleanup(func() { server.Close(); <-done })
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "udp", server.LocalAddr().String())
+	}}
+}
+
+// questionEnd is where the first question of a DNS message ends.
+func questionEnd(message []byte) int {
+	at := 12
+	for at < len(message) && message[at] != 0 {
+		at += 1 + int(message[at])
+	}
+	return min(at+5, len(message))
+}
