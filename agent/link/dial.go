@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -87,9 +88,11 @@ func (l *Link) connect(ctx context.Context) (*websocket.Conn, error) {
 	}
 	header := http.Header{"User-Agent": {"sallyport-agent/" + l.opts.Machine.Version}}
 	ws, resp, err := dialer.DialContext(ctx, target.String(), header)
-	if interrupt != nil && !interrupt() && err == nil {
-		_ = ws.Close()
-		return nil, context.Cause(ctx)
+	if interrupt != nil && !interrupt() { // the connection was closed under it
+		if err == nil {
+			_ = ws.Close()
+		}
+		err = context.Cause(ctx)
 	}
 	switch {
 	case errors.Is(err, websocket.ErrBadHandshake):
@@ -202,6 +205,9 @@ func dialFailed(host string, err error) error {
 		return &DialError{Fault: FaultTLS, Err: err, Text: fmt.Sprintf("the certificate of %s is not valid: %v", host, err)}
 	case errors.As(err, &record):
 		return &DialError{Fault: FaultTLS, Err: err, Text: fmt.Sprintf("%s does not speak TLS at this port", host)}
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
+		return &DialError{Fault: FaultUnreachable, Err: err, Text: fmt.Sprintf("%s did not answer in time", host)}
 	}
 	return &DialError{Fault: FaultUnreachable, Err: err, Text: fmt.Sprintf("%s can't be reached: %v", host, err)}
 }
