@@ -60,6 +60,7 @@ func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request, c *connection.Co
 	p := &passage{g: g, w: w, r: r, c: c, rawPath: rawPath, requestID: requestID, start: time.Now()}
 	g.metrics.inFlight.Inc()
 	result, complete := p.run(rawQuery)
+	p.body.finish(p.interrupt)
 	g.metrics.inFlight.Dec()
 	took := time.Since(p.start)
 	g.metrics.observe(string(c.Mode), result, took)

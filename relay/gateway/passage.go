@@ -194,6 +194,22 @@ func (p *passage) failure(err error) *proto.Error {
 	return failure
 }
 
+// closeUnread announces that the caller's connection ends with this answer,
+// where the answer comes before the end of his request: what is left of it must
+// not be taken for his next request.
+func (p *passage) closeUnread() {
+	if p.r.ProtoMajor == 1 && p.body.unread() {
+		p.w.Header().Set("Connection", "close")
+	}
+}
+
+// interrupt makes a read of the caller's body return. An answer has gone out
+// before the body's end, and with it that the connection closes.
+func (p *passage) interrupt() {
+	// Where it can't be done, the read ends when the caller sends on or leaves.
+	_ = http.NewResponseController(p.w).SetReadDeadline(time.Unix(1, 0))
+}
+
 func (p *passage) takeCookies(resp *http.Response) {
 	if lines := resp.Header["Set-Cookie"]; len(lines) > 0 {
 		p.held.Jar.SetCookies(p.target, lines)

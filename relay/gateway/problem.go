@@ -51,6 +51,7 @@ func (p *passage) refuse(e *proto.Error) {
 		h.Set("Retry-After", strconv.Itoa(int((left+time.Second-1)/time.Second)))
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
+	p.closeUnread()
 	p.w.WriteHeader(status)
 	// A caller that has gone can't be told.
 	_, _ = p.w.Write(body)

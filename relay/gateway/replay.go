@@ -67,6 +67,36 @@ func (b *replay) rewind() bool {
 	return true
 }
 
+// unread reports whether a transport may still be reading the source, whose
+// end it has not seen.
+func (b *replay) unread() bool {
+	if b == nil {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.last != nil && b.end == nil
+}
+
+// finish ends all reading of the source, which a handler may not do once it has
+// returned: interrupt makes a read return that waits for the caller.
+func (b *replay) finish(interrupt func()) {
+	if b == nil {
+		return
+	}
+	b.mu.Lock()
+	if b.last != nil {
+		b.last.over = true
+	}
+	b.lost, b.kept = true, nil
+	b.mu.Unlock()
+	if !b.reading.TryLock() {
+		interrupt()
+		b.reading.Lock()
+	}
+	b.reading.Unlock()
+}
+
 // attempt reads the body for one attempt.
 type attempt struct {
 	from *replay
