@@ -60,6 +60,16 @@ func newApp(t *testing.T) *app {
 	return a
 }
 
+// awaitSignIn returns once the application has been asked to sign in.
+func (a *app) awaitSignIn(t *testing.T) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); a.signIns.Load() == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("nobody signs in")
+		}
+	}
+}
+
 func (a *app) connection() *connection.Connection {
 	return &connection.Connection{
 		ID: "con_1", WorkspaceID: "wsp_1",

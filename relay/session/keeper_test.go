@@ -24,9 +24,7 @@ func TestAllWhoWaitShareOneSignIn(t *testing.T) {
 	leaver, leave := context.WithCancel(context.Background())
 	left := make(chan error, 1)
 	go func() { _, err := k.Current(leaver, rt, con, "leaver"); left <- err }() // begins the sign-in
-	for a.signIns.Load() == 0 {
-		time.Sleep(time.Millisecond)
-	}
+	a.awaitSignIn(t)
 	var wg sync.WaitGroup
 	ids := make([]string, 100)
 	for i := range ids {
@@ -260,9 +258,7 @@ func TestADropDuringASignInIsNotUndoneByIt(t *testing.T) {
 	k := newKeeper(t, store, newClock(), nil)
 	done := make(chan error, 1)
 	go func() { _, err := k.Current(ctx, rt, con, "req"); done <- err }()
-	for a.signIns.Load() == 0 {
-		time.Sleep(time.Millisecond)
-	}
+	a.awaitSignIn(t)
 	if err := k.Drop(ctx, con.WorkspaceID, con.ID); err != nil {
 		t.Fatal(err)
 	}
@@ -282,9 +278,7 @@ func TestCloseEndsSignIns(t *testing.T) {
 	rt, con := cloud(t), a.connection()
 	done := make(chan error, 1)
 	go func() { _, err := k.Current(context.Background(), rt, con, "req"); done <- err }()
-	for a.signIns.Load() == 0 {
-		time.Sleep(time.Millisecond)
-	}
+	a.awaitSignIn(t)
 	k.Close()
 	if e := proto.AsError(<-done); e == nil || e.Code != proto.CodeCanceled {
 		t.Errorf("got %v", e)
