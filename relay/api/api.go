@@ -16,6 +16,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"go.uber.org/zap"
 
+	"sallyport/internal/logging"
 	"sallyport/proto"
 	"sallyport/relay/account"
 	"sallyport/relay/connection"
@@ -193,7 +194,7 @@ func actorOf(ctx context.Context) account.Actor {
 }
 
 func (h *handler) logFault(ctx context.Context, err error) {
-	h.Log.Error("request failed by a fault of the relay", zap.String("requestId", edge.RequestID(ctx)), zap.Error(err))
+	h.Log.Error("request failed by a fault of the relay", logging.RequestID(edge.RequestID(ctx)), zap.Error(err))
 }
 
 // RefuseCrossOrigin answers a change that another site's page tried to make in

@@ -94,7 +94,7 @@ func fieldPath(location string) string {
 	return strings.TrimPrefix(location, "body.")
 }
 
-// plainly says huma's messages in our words.
+// plainly says huma's messages, and those of strictJSON, in our words.
 func plainly(message string) string {
 	switch {
 	case message == validation.MsgUnexpectedProperty:
@@ -138,7 +138,7 @@ func strictJSON() huma.Format {
 		},
 		Unmarshal: func(text []byte, v any) error {
 			if !utf8.Valid(text) {
-				return errors.New("The body is not UTF-8 text.")
+				return errors.New("the body is not UTF-8 text")
 			}
 			err := json.Unmarshal(text, v)
 			var syntax *json.SyntaxError
@@ -146,10 +146,10 @@ func strictJSON() huma.Format {
 				return err
 			}
 			if len(bytes.TrimSpace(text)) == 0 || strings.HasPrefix(syntax.Error(), "unexpected end") {
-				return errors.New("The JSON of the body ends too early: it was cut off, or a bracket or quote is not closed.")
+				return errors.New("the JSON of the body ends too early: it was cut off, or a bracket or quote is not closed")
 			}
 			line, column := position(text, int(syntax.Offset))
-			return fmt.Errorf("The body is not JSON: line %d, column %d: %s.", line, column, syntax)
+			return fmt.Errorf("the body is not JSON: line %d, column %d: %s", line, column, syntax)
 		},
 	}
 }

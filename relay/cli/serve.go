@@ -66,7 +66,10 @@ func serve(ctx context.Context, c *config.Config, o outside) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, r.close()) }()
+	defer func() {
+		err = errors.Join(err, r.close())
+		log.Info("relay stopped")
+	}()
 
 	servers := []*server{startServer(listener, r.handler, log)}
 	if metrics != nil {
@@ -92,7 +95,6 @@ func serve(ctx context.Context, c *config.Config, o outside) (err error) {
 	if err := r.hub.Drain(drain); err != nil {
 		log.Warn("tunnels did not drain in time", zap.Error(err))
 	}
-	log.Info("relay stopped")
 	return failed
 }
 

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"sallyport/internal/logging"
 )
 
 // Options of the edge.
@@ -105,7 +107,7 @@ func logAccess(o Options, r *http.Request, seen *observed, id string, took time.
 		path = o.LoggedPath(path)
 	}
 	fields := []zap.Field{
-		zap.String("requestId", id),
+		logging.RequestID(id),
 		zap.String("method", r.Method),
 		zap.String("path", path),
 		zap.Int("status", seen.status()),
