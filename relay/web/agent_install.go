@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -48,11 +49,13 @@ type agentInstallView struct {
 	ID, Name  string
 	Relay     string
 	Status    agentStatus
+	Arrived   bool // the machine that is waited for is online
 	Enrolment *enrolmentView
 }
 
 type enrolmentView struct {
 	Systems   []system
+	Known     int // machines that were there before: they are not waited for
 	ExpiresAt time.Time
 }
 
@@ -72,11 +75,15 @@ func (h *handler) showInstall(w http.ResponseWriter, r *http.Request, actor acco
 // createEnrolment makes a one-time code and shows the commands with it, this
 // once.
 func (h *handler) createEnrolment(w http.ResponseWriter, r *http.Request, actor account.Actor) error {
+	agent, err := h.Registry.Agent(r.Context(), actor, r.PathValue("id"))
+	if err != nil {
+		return err
+	}
 	enrolment, err := h.Registry.CreateEnrolment(r.Context(), actor, r.PathValue("id"))
 	if err != nil {
 		return err
 	}
-	return h.installPage(w, r, actor, &enrolmentView{ExpiresAt: enrolment.ExpiresAt, Systems: systems(enrolment.Commands, r.UserAgent())})
+	return h.installPage(w, r, actor, &enrolmentView{Known: len(agent.Instances), ExpiresAt: enrolment.ExpiresAt, Systems: systems(enrolment.Commands, r.UserAgent())})
 }
 
 func (h *handler) installPage(w http.ResponseWriter, r *http.Request, actor account.Actor, enrolment *enrolmentView) error {
@@ -84,7 +91,15 @@ func (h *handler) installPage(w http.ResponseWriter, r *http.Request, actor acco
 	if err != nil {
 		return err
 	}
-	view := agentInstallView{ID: agent.ID, Name: agent.Name, Relay: h.PublicURL.String(), Status: statusOf(agent), Enrolment: enrolment}
+	known, _ := strconv.Atoi(r.URL.Query().Get("known")) // 0: any machine will do
+	if enrolment != nil {
+		known = enrolment.Known
+	}
+	arrived := false
+	for i, in := range agent.Instances { // oldest first
+		arrived = arrived || in.Online && i >= known
+	}
+	view := agentInstallView{Arrived: arrived, ID: agent.ID, Name: agent.Name, Relay: h.PublicURL.String(), Status: statusOf(agent), Enrolment: enrolment}
 	return h.render(w, http.StatusOK, h.views.agentInstall, page{Title: "Install " + agent.Name, Section: "agents", Actor: actor, Body: view})
 }
 

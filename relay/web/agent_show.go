@@ -76,7 +76,7 @@ func machineRowOf(in registry.Instance) machineRow {
 	case in.LastSeenAt.IsZero():
 		row.Status = agentStatus{Status: "never_connected", Word: "Never connected"}
 	default:
-		row.Status = agentStatus{Status: "offline", Word: "Offline", Detail: "last seen", Since: in.LastSeenAt}
+		row.Status = agentStatus{Status: "offline", Word: "Offline", Detail: "since", Since: in.LastSeenAt}
 	}
 	return row
 }

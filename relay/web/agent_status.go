@@ -23,7 +23,7 @@ func statusOf(a registry.Agent) agentStatus {
 		s.Word = "Online"
 	case registry.Offline:
 		s.Word = "Offline"
-		s.Detail, s.Since = "last seen", a.LastSeenAt
+		s.Detail, s.Since = "since", a.LastSeenAt
 	case registry.Paused:
 		s.Word = "Paused"
 	default:

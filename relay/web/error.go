@@ -41,7 +41,7 @@ type errorView struct {
 // for people is logged, and its page says by which id to find it.
 func (h *handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	e := proto.AsError(err)
-	if tooLarge(err) {
+	if e == nil && tooLarge(err) {
 		e = &proto.Error{Code: proto.CodeTooLarge, Detail: "That is more than the relay accepts. Nothing was saved."}
 	}
 	if e == nil {

@@ -40,19 +40,41 @@ func (v *formValues) edit(do string) bool {
 }
 
 // set changes one field, as a hint's Fix or a value picked from a response
-// asks, and reports whether the form has it.
+// asks, and reports whether the form has it. "ping.successValues[1]" is the
+// second line of that field.
 func (v *formValues) set(path, value string) bool {
+	name, index := indexOf(path)
 	for _, f := range formFields() {
-		if f.path == path {
-			v.fields[path] = value
+		if f.path != name {
+			continue
+		}
+		if index < 0 {
+			v.fields[name] = value
 			return true
 		}
+		lines := nonBlank(v.fields[name])
+		if index >= len(lines) {
+			return false
+		}
+		lines[index] = value
+		v.fields[name] = strings.Join(lines, "\n")
+		return true
 	}
 	return false
 }
 
+// indexOf splits "name[3]" in two; the index is -1 where there is none.
+func indexOf(path string) (name string, index int) {
+	name, rest, found := strings.Cut(path, "[")
+	if i, err := strconv.Atoi(strings.TrimSuffix(rest, "]")); found && err == nil && i >= 0 {
+		return name, i
+	}
+	return path, -1
+}
+
 // focus puts the cursor into a field when the page opens.
 func (v formView) focus(path string) {
+	path, _ = indexOf(path)
 	if f, ok := v.fields[path]; ok {
 		f.Focus = true
 		v.fields[path] = f

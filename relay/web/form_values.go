@@ -146,12 +146,19 @@ func (v formValues) spec() (spec connection.Spec, headerRows []int, mistakes []c
 	if spec.Ping.Method == "POST" || spec.Ping.Method == "PUT" {
 		spec.Ping.Body = f["ping.body"]
 	}
-	for _, value := range strings.Split(f["ping.successValues"], "\n") {
-		if value != "" {
-			spec.Ping.SuccessValues = append(spec.Ping.SuccessValues, value)
+	spec.Ping.SuccessValues = nonBlank(f["ping.successValues"])
+	return spec, headerRows, append(mistakes, v.secretMistakes()...)
+}
+
+// nonBlank are the lines that hold something, a blank at an end included.
+func nonBlank(text string) []string {
+	var lines []string
+	for _, line := range strings.Split(text, "\n") {
+		if line != "" {
+			lines = append(lines, line)
 		}
 	}
-	return spec, headerRows, append(mistakes, v.secretMistakes()...)
+	return lines
 }
 
 func (v formValues) secretMistakes() []connection.FieldError {

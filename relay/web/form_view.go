@@ -3,6 +3,7 @@ package web
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -48,7 +49,7 @@ type headerRow struct {
 	Index                 int
 	Name, Value           string
 	NameError, ValueError string
-	Focus                 bool
+	Focus, FocusValue     bool
 }
 
 type secretRow struct {
@@ -77,6 +78,8 @@ func newFormView(values formValues, rows []int, mistakes []connection.FieldError
 		BlankHeader: headerRow{Index: -1}, BlankSecret: secretRow{Index: -1},
 	}
 	focus := ""
+	mistakes = slices.Clone(mistakes)
+	slices.SortStableFunc(mistakes, func(a, b connection.FieldError) int { return place(a.Path) - place(b.Path) })
 	for _, m := range mistakes {
 		path := v.slot(m.Path, values, rows)
 		if path == "" {
@@ -104,7 +107,7 @@ func newFormView(values formValues, rows []int, mistakes []connection.FieldError
 	for i, h := range values.headers {
 		name, value := fmt.Sprintf("headers.%d.name", i), fmt.Sprintf("headers.%d.value", i)
 		v.Headers = append(v.Headers, headerRow{Index: i, Name: h.Name, Value: h.Value,
-			NameError: v.Errors[name], ValueError: v.Errors[value], Focus: focus == name})
+			NameError: v.Errors[name], ValueError: v.Errors[value], Focus: focus == name, FocusValue: focus == value})
 	}
 	for i, s := range values.secrets {
 		path := fmt.Sprintf("secrets.%d.name", i)
@@ -117,6 +120,28 @@ func newFormView(values formValues, rows []int, mistakes []connection.FieldError
 		}
 	}
 	return v
+}
+
+// place is how far down the form a mistake is shown.
+func place(path string) int {
+	before := path
+	switch {
+	case strings.HasPrefix(path, "headers"):
+		before = "auth.type"
+	case strings.HasPrefix(path, "secrets"):
+		before = "auth.cookie.successStatusCode"
+	case strings.HasPrefix(path, "ping.successValues"):
+		before = "ping.successValues"
+	}
+	for i, f := range formFields() {
+		if f.path == before {
+			if before == path {
+				return 2 * i
+			}
+			return 2*i + 1
+		}
+	}
+	return -1 // not of a field: first
 }
 
 func (s formStep) has(path string) bool {

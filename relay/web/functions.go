@@ -14,6 +14,7 @@ func (h *handler) functions() template.FuncMap {
 	return template.FuncMap{
 		"asset":      h.assets.path,
 		"when":       h.when,
+		"clock":      h.clockTime,
 		"iso":        func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"ms":         milliseconds,
 		"count":      plural,
@@ -25,6 +26,21 @@ func (h *handler) functions() template.FuncMap {
 // UTC until times.js puts it into the reader's zone. t is a time.Time or a
 // pointer to one.
 func (h *handler) when(t any) (template.HTML, error) {
+	return timeElement(t, "", func(at time.Time) string { return relative(at, h.Clock()) })
+}
+
+// clockTime shows a time of today as 09:12, and one of another day with its date.
+func (h *handler) clockTime(t any) (template.HTML, error) {
+	return timeElement(t, ` class="clock"`, func(at time.Time) string {
+		now := h.Clock().UTC()
+		if at = at.UTC(); at.Format(time.DateOnly) == now.Format(time.DateOnly) {
+			return at.Format("15:04 UTC")
+		}
+		return at.Format("2 Jan 15:04 UTC")
+	})
+}
+
+func timeElement(t any, class string, text func(time.Time) string) (template.HTML, error) {
 	var at time.Time
 	switch t := t.(type) {
 	case time.Time:
@@ -35,14 +51,14 @@ func (h *handler) when(t any) (template.HTML, error) {
 		}
 		at = *t
 	default:
-		return "", fmt.Errorf("when: %T is not a time", t)
+		return "", fmt.Errorf("show a time: %T is not a time", t)
 	}
 	if at.IsZero() {
 		return "never", nil
 	}
 	utc := at.UTC()
-	return template.HTML(`<time datetime="` + utc.Format(time.RFC3339) + `" title="` + utc.Format("2 January 2006, 15:04:05 UTC") + `">` +
-		relative(at, h.Clock()) + `</time>`), nil
+	return template.HTML(`<time` + class + ` datetime="` + utc.Format(time.RFC3339) + `" title="` + utc.Format("2 January 2006, 15:04:05 UTC") + `">` +
+		text(at) + `</time>`), nil
 }
 
 func relative(t, now time.Time) string {

@@ -23,7 +23,10 @@ type testView struct {
 }
 
 func newTestView(result probe.Result, in testContext) *testView {
-	v := &testView{OK: result.OK, DurationMs: result.DurationMs, Warnings: result.Warnings}
+	v := &testView{OK: result.OK, DurationMs: result.DurationMs}
+	if in.inForm {
+		v.Warnings = result.Warnings // a saved connection's page shows them anyway
+	}
 	if result.Session != nil {
 		v.SessionID = result.Session.ID
 	}

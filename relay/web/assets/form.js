@@ -30,6 +30,9 @@ export function enhanceForm(form) {
     const [, path, value] = button.value.match(/^set:([^=]*)=([\s\S]*)$/);
     setField(form, path, value);
   });
+  // A field that is being mended is no longer marked as wrong.
+  form.addEventListener("input", (event) => clearMistake(form, event.target));
+  form.addEventListener("change", (event) => clearMistake(form, event.target));
   bindRows(form);
   markRail(form);
   warnOfTakenName(form);
@@ -45,7 +48,10 @@ export async function post(form, button, accept = "text/html") {
   if (button?.name) body.set(button.name, button.value);
   button?.setAttribute("aria-busy", "true");
   try {
-    return await fetch(form.action, { method: "POST", body, headers: { Accept: accept } });
+    const answer = await fetch(form.action, { method: "POST", body, headers: { Accept: accept } });
+    if (!answer.redirected || new URL(answer.url).pathname !== "/sign-in") return answer;
+    showProblem("You have been signed out. Nothing was saved; your entries are still here.", "Sign in in another tab, then press the button again.");
+    return null;
   } catch {
     showProblem("The relay can’t be reached. Nothing was saved; your entries are still here.");
     return null;
@@ -79,6 +85,14 @@ export async function showMistakes(form, answer) {
   }
 }
 
+function clearMistake(form, field) {
+  const slot = document.getElementById("e-" + field.name) ?? document.getElementById("e-" + field.id.slice(2));
+  if (!slot?.textContent) return;
+  slot.textContent = "";
+  field.removeAttribute("aria-invalid");
+  markRail(form);
+}
+
 export function clearMistakes(form) {
   document.getElementById("form-errors").replaceChildren();
   for (const slot of form.querySelectorAll(".error")) slot.textContent = "";
@@ -96,15 +110,16 @@ function showProblem(title, ...more) {
   strong.textContent = title;
   text.append(strong, " " + more.join(" "));
   note.append(text);
-  document.getElementById("form-errors").replaceChildren(note);
+  (document.getElementById("form-errors") ?? document.getElementById("test-result")).replaceChildren(note);
   note.focus();
 }
 
 // setField mends one field, as a Fix button or a clicked value asks.
 function setField(form, path, value) {
-  const field = form.elements[path];
+  const [, name, index] = path.match(/^(.*?)(?:\[(\d+)\])?$/);
+  const field = form.elements[name];
   if (!field) return;
-  field.value = value;
+  field.value = index === undefined ? value : withLine(field.value, Number(index), value);
   const shown = field instanceof RadioNodeList ? [...field].find((radio) => radio.checked) : field;
   shown.dispatchEvent(new Event("change", { bubbles: true }));
   shown.classList.remove("changed");
@@ -112,6 +127,13 @@ function setField(form, path, value) {
   shown.classList.add("changed");
   shown.focus();
   announce("Set to " + value + ". Press Test to try it.");
+}
+
+// withLine replaces the line of a list of values; blank lines are none.
+function withLine(text, index, value) {
+  const lines = text.split("\n").filter((line) => line !== "");
+  lines[index] = value;
+  return lines.join("\n");
 }
 
 // A taken name is worth a warning, not an error.

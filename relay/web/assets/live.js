@@ -13,21 +13,16 @@ export function keepLive() {
   follow(kinds, () => refresh(address, regions.map((region) => region.id)));
 }
 
-// follow calls changed() soon after an event of one of the kinds, and after
-// the stream was away, since events may have been missed.
+// follow calls changed() soon after an event of one of the kinds, and after a
+// sync: the stream begins with one, and sends another if events were missed.
 export function follow(kinds, changed) {
   let timer = 0;
   const soon = () => {
     clearTimeout(timer);
     timer = setTimeout(changed, settle);
   };
-  let wasOpen = false;
   const events = new EventSource("/api/v1/events");
-  events.addEventListener("open", () => {
-    if (wasOpen) soon();
-    wasOpen = true;
-  });
-  for (const kind of kinds) events.addEventListener(kind, soon);
+  for (const kind of ["sync", ...kinds]) events.addEventListener(kind, soon);
   // A page that is kept for "Back" must not hold the stream.
   window.addEventListener("pagehide", () => events.close());
   window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });

@@ -27,8 +27,7 @@ async function run(form, button, place, inForm) {
   const said = document.getElementById("said");
   const waiting = document.getElementById("running-template");
   if (said && waiting) said.replaceChildren(waiting.content.cloneNode(true));
-  button?.setAttribute("aria-busy", "true");
-  const answer = await post(form, null, "text/event-stream").finally(() => button?.removeAttribute("aria-busy"));
+  const answer = await post(form, button, "text/event-stream");
   if (!answer) {
     said?.replaceChildren();
     return;

@@ -1,17 +1,16 @@
 // Times are relative, with the exact one on hover, in the reader's own zone.
 
-const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
-const units = [["year", 31536000], ["month", 2592000], ["day", 86400], ["hour", 3600], ["min", 60]];
 
+// The words are those of functions.go, so that nothing jumps when a page opens.
 export function ago(date, now = Date.now()) {
-  const seconds = (date - now) / 1000;
-  for (const [unit, length] of units) {
-    if (Math.abs(seconds) >= length) {
-      return relative.format(Math.trunc(seconds / length), unit === "min" ? "minute" : unit);
-    }
-  }
-  return seconds > 5 ? "in a moment" : "just now";
+  const seconds = Math.abs(date - now) / 1000;
+  const format = date <= now ? (text) => text + " ago" : (text) => "in " + text;
+  if (seconds < 60) return date <= now ? "just now" : "in a moment";
+  if (seconds < 3600) return format(Math.floor(seconds / 60) + " min");
+  if (seconds < 86400) return format(Math.floor(seconds / 3600) + " h");
+  const days = Math.floor(seconds / 86400);
+  return format(days + (days === 1 ? " day" : " days"));
 }
 
 // clock is 09:12 today, and the day before that on other days.
@@ -25,7 +24,7 @@ export function showTimes(root = document) {
   for (const time of root.querySelectorAll("time[datetime]")) {
     const date = new Date(time.dateTime);
     if (Number.isNaN(date.getTime())) continue;
-    const text = ago(date);
+    const text = time.classList.contains("clock") ? clock(date) : ago(date);
     if (time.textContent !== text) time.textContent = text;
     const title = exact.format(date);
     if (time.title !== title) time.title = title;
