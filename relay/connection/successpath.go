@@ -175,6 +175,9 @@ var quoted = regexp.MustCompile(`'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"`)
 
 func fanOut(path string) int {
 	bare := quoted.ReplaceAllString(path, "")
+	if _, filter, found := strings.Cut(bare, "?"); found && strings.Contains(filter, "$") && (strings.Contains(filter, "..") || strings.ContainsAny(filter, "?*:")) {
+		return maxFanOut + 1 // a search of the whole document for each element
+	}
 	return strings.Count(bare, "..")*2 + strings.Count(bare, "*") + strings.Count(bare, ",")
 }
 

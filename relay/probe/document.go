@@ -20,7 +20,7 @@ import (
 // maxDepth is how deeply an answer may be nested for a path to be looked up in
 // it. Real answers stay below twenty; what nests thousands of levels is made
 // to exhaust its reader.
-const maxDepth = 256
+const maxDepth = 64
 
 // format is the kind of document that an answer is.
 type format int

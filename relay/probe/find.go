@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/antchfx/xmlquery"
 	"github.com/antchfx/xpath"
 
 	"sallyport/relay/connection"
@@ -41,7 +40,9 @@ const maxValues = 10_000
 func (d document) find(path string) (found []value, err error) {
 	defer func() {
 		// The parsers are not ours, and the document is a stranger's.
-		if p := recover(); p != nil {
+		if p := recover(); p == errTooMuchWork {
+			found, err = nil, errTooMuchWork
+		} else if p != nil {
 			found, err = nil, fmt.Errorf("the path can't be looked up in this answer: %v", p)
 		}
 	}()
@@ -119,7 +120,7 @@ func (d document) findXML(path string) ([]value, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch result := expr.Evaluate(xmlquery.CreateXPathNavigator(d.xml)).(type) {
+	switch result := expr.Evaluate(newNavigator(d.xml)).(type) {
 	case bool:
 		return []value{{text: strconv.FormatBool(result), kind: kindBool}}, nil
 	case float64:

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/antchfx/xmlquery"
+
+	"sallyport/relay/connection"
 )
 
 // paths: the path finds nothing, or cannot be looked up at all.
@@ -17,6 +19,8 @@ func (e evidence) paths() *Hint {
 	switch {
 	case v.cause == causeUnreadable && e.exchange.Last().Method == "HEAD":
 		return &Hint{ID: "head-without-body", Text: "An answer to HEAD has no body. Use GET, or clear the success path.", Fix: &Fix{Label: "Use GET", Field: "ping.method", Value: "GET"}}
+	case v.cause == causeUnreadable && v.doc.xml != nil && isXPath(path), v.cause == causeUnreadable && v.doc.json != nil && isJSONPath(path):
+		return nil // the message says what is wrong with it
 	case v.cause == causeUnreadable && v.doc.xml != nil:
 		return &Hint{ID: "path-language", Text: "The answer is XML, where the success path is an XPath, such as /response/status or //status."}
 	case v.cause == causeUnreadable && v.doc.json != nil:
@@ -214,4 +218,14 @@ func topNames(d document) []string {
 		names = append(names[:12], "…")
 	}
 	return names
+}
+
+func isXPath(path string) bool {
+	_, err := connection.XPath(path)
+	return err == nil
+}
+
+func isJSONPath(path string) bool {
+	_, err := connection.JSONPath(path)
+	return err == nil
 }

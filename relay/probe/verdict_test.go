@@ -86,6 +86,7 @@ func TestVerdict(t *testing.T) {
 		{"XML false", "/r", nil, connection.XML, xmlAnswer(`<r>false</r>`), causeFalsy, ""},
 		{"XML empty", "/r", nil, connection.XML, xmlAnswer(`<r/>`), causeFalsy, ""},
 		{"XML element with elements", "/r", nil, connection.XML, xmlAnswer(`<r><a/></r>`), causeNone, ""},
+		{"XPath that takes the square of the document", "//a[last()]/b", nil, connection.XML, xmlAnswer("<r>" + strings.Repeat("<a/>", 100_000) + "</r>"), causeUnreadable, "takes too long"},
 		{"JSONPath on XML", "$.ok", nil, connection.JSON, xmlAnswer(`<ok>1</ok>`), causeUnreadable, "XML is searched by XPath"},
 	}
 	for _, test := range tests {
