@@ -72,5 +72,4 @@ function number(list) {
       }
     }
   });
-  list.querySelector(".pairs-head")?.toggleAttribute("hidden", !list.querySelector(".pair"));
 }
