@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -150,25 +151,23 @@ func (r *runner) haveToken(ctx context.Context) error {
 // startAgent starts the agent, enrolled at the first start, and waits until it
 // is online.
 func (r *runner) startAgent(ctx context.Context) error {
-	known := false
 	if r.state.AgentID != "" {
 		_, err := r.api.Agent(ctx, r.state.AgentID)
 		var problem *apiclient.Problem
 		switch {
-		case err == nil:
-			known = r.state.RelayPort == r.port
-		case !errors.As(err, &problem) || problem.Status != http.StatusNotFound:
+		case errors.As(err, &problem) && problem.Status == http.StatusNotFound:
+			r.state.AgentID = "" // it was deleted
+		case err != nil:
 			return err
-		default:
-			r.state.AgentID = ""
 		}
 	}
-	if !known {
+	if r.state.AgentID == "" {
 		if err := r.enroll(ctx); err != nil {
 			return err
 		}
 	}
-	if err := r.launch("agent", r.agentPath(), "run", "--data", r.agentData(), "--log-level", r.logLevel); err != nil {
+	// The relay is named again, as its port may be another one this time.
+	if err := r.launch("agent", r.agentPath(), "run", "--data", r.agentData(), "--relay", r.api.Base, "--log-level", r.logLevel); err != nil {
 		return err
 	}
 	return r.await(ctx, func(ctx context.Context) error {
@@ -176,34 +175,24 @@ func (r *runner) startAgent(ctx context.Context) error {
 	})
 }
 
-// enroll makes this machine the one instance of the agent. It is done at the
-// first start, and again when the relay has another port, since the agent
-// keeps the relay's address with its identity.
+// enroll makes an agent, and this machine its one instance.
 func (r *runner) enroll(ctx context.Context) error {
-	if r.state.AgentID == "" {
-		agent, err := r.api.CreateAgent(ctx, agentName)
-		if err != nil {
-			return err
-		}
-		r.state.AgentID = agent.ID
-	}
-	before, err := r.api.Agent(ctx, r.state.AgentID)
+	agent, err := r.api.CreateAgent(ctx, agentName)
 	if err != nil {
 		return err
 	}
-	code, err := r.api.EnrolmentCode(ctx, r.state.AgentID)
+	code, err := r.api.EnrolmentCode(ctx, agent.ID)
 	if err != nil {
 		return err
 	}
-	if _, err := command(ctx, r.agentPath(), "enroll", "--relay", r.api.Base, "--code", code, "--data", r.agentData(), "--replace"); err != nil {
-		return err
+	// Remembered only once it is enrolled: an enrolment that failed is tried
+	// again at the next start.
+	cmd := exec.CommandContext(ctx, r.agentPath(), "enroll", "--relay", r.api.Base, "--data", r.agentData(), "--replace")
+	cmd.Env = append(os.Environ(), "SALLYPORT_CODE="+code)
+	if _, err := finish(cmd); err != nil {
+		return errors.Join(err, r.api.Do(ctx, "DELETE", "/api/v1/agents/"+agent.ID, nil, nil))
 	}
-	for _, old := range before.Instances {
-		if err := r.api.Do(ctx, "DELETE", "/api/v1/agents/"+r.state.AgentID+"/instances/"+old.ID, nil, nil); err != nil {
-			return err
-		}
-	}
-	r.state.RelayPort = r.port
+	r.state.AgentID = agent.ID
 	return r.own.save(r.state)
 }
 
@@ -283,22 +272,17 @@ func (r *runner) agentData() string { return filepath.Join(r.data, "agent") }
 // relayCommand runs a command of the relay's on its store, and returns the
 // last line that it prints.
 func (r *runner) relayCommand(ctx context.Context, args ...string) (string, error) {
-	out, err := command(ctx, r.relayPath(), append(args, r.storeFlags()...)...)
-	if err != nil {
-		return "", err
-	}
-	return lastLine(out), nil
+	out, err := finish(exec.CommandContext(ctx, r.relayPath(), append(args, r.storeFlags()...)...))
+	return lastLine(out), err
 }
 
-// command runs a program to its end and returns its standard output.
-func command(ctx context.Context, path string, args ...string) (string, error) {
+// finish runs a program to its end and returns its standard output.
+func finish(cmd *exec.Cmd) (string, error) {
 	var stderr strings.Builder
-	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		// Only the command's words are shown: an argument may be a secret.
-		return "", fmt.Errorf("%s %s: %w\n%s", filepath.Base(path), args[0], err, stderr.String())
+		return "", fmt.Errorf("%s %s: %w\n%s", filepath.Base(cmd.Path), cmd.Args[1], err, stderr.String())
 	}
 	return string(out), nil
 }

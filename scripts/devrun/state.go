@@ -16,8 +16,6 @@ type state struct {
 	AgentID string `json:"agentId"`
 	// SamplePort is kept so that connections saved with it go on working.
 	SamplePort int `json:"samplePort"`
-	// RelayPort is the one under which the agent was enrolled.
-	RelayPort int `json:"relayPort"`
 }
 
 // folder is devrun's own folder within the data folder.

@@ -98,7 +98,8 @@ func TestEachFaultHasItsOwnCode(t *testing.T) {
 	}
 
 	t.Run("the agent trusts the authority that it is told to", func(t *testing.T) {
-		// Its --ca-file holds that of the relay, which issued this one too.
+		// Its --target-ca-file, as the company's own authority is in the trust
+		// store of a machine on its premises.
 		r := s.test(t, s.sampleConnection("https://erp.plant2.internal:8446").with(object{"auth": none, "ping": object{}}))
 		for _, step := range r.Steps {
 			if step.Code == "target_tls" {

@@ -102,7 +102,8 @@ func (s *stage) startAgent(t *testing.T) {
 	t.Helper()
 	s.agent = testkit.Start(t, testkit.ProcessOptions{
 		Name: "agent", Path: filepath.Join(bin, "sallyport-agent"), Site: s.site, Log: s.agentLog,
-		Args: []string{"run", "--data", s.agentData, "--ca-file", s.authority.file, "--log-level", "debug", "--log-format", "json"},
+		Args: []string{"run", "--data", s.agentData, "--ca-file", s.authority.file,
+			"--target-ca-file", s.authority.file, "--log-level", "debug", "--log-format", "json"},
 	})
 	s.awaitAgent(t, "online")
 }
