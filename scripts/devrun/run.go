@@ -167,7 +167,8 @@ func (r *runner) startAgent(ctx context.Context) error {
 		}
 	}
 	// The relay is named again, as its port may be another one this time.
-	if err := r.launch("agent", r.agentPath(), "run", "--data", r.agentData(), "--relay", r.api.Base, "--log-level", r.logLevel); err != nil {
+	if err := r.launch("agent", r.agentPath(), "run", "--data", r.agentData(), "--relay", r.api.Base,
+		"--log-level", r.logLevel, "--log-format", "console"); err != nil {
 		return err
 	}
 	return r.await(ctx, func(ctx context.Context) error {

@@ -43,7 +43,8 @@ Press Test, then Save. Send a request through the saved connection:
     curl -H "Authorization: Bearer $(cat %[7]s)" \
          %[8]s/api/v1/connections/ID/proxy/orders
 
-API reference: %[8]s/docs                        Ctrl-C stops everything.
+API reference: %[8]s/docs
+Ctrl-C stops everything.
 %[1]s
 
 `, rule, link, agentName, samplePort, sampleUser, samplePassword, tokenFile, base)

@@ -19,6 +19,7 @@ import (
 
 // house is what `make run` starts, in a folder of its own.
 type house struct {
+	t          *testing.T // of the whole test
 	port, data string
 	api        *apiclient.Client
 	process    *testkit.Process
@@ -28,13 +29,15 @@ func newHouse(t *testing.T) *house {
 	t.Helper()
 	port := strconv.Itoa(testkit.FreePort(t))
 	return &house{
+		t:    t,
 		port: port, data: filepath.Join(t.TempDir(), "data"),
 		api: &apiclient.Client{Base: "http://127.0.0.1:" + port, HTTP: &http.Client{Timeout: 30 * time.Second}},
 	}
 }
 
 // start starts it and waits until it says that it is up.
-func (h *house) start(t *testing.T) {
+func (h *house) start() {
+	t := h.t
 	t.Helper()
 	h.process = testkit.Start(t, testkit.ProcessOptions{
 		Name: "devrun", Path: filepath.Join(bin, "dev", "devrun"), Args: []string{"--port", h.port, "--data", h.data, "--bin", bin},
@@ -131,7 +134,7 @@ func (h *house) connection(t *testing.T) object {
 
 func TestMakeRun(t *testing.T) {
 	h := newHouse(t)
-	h.start(t)
+	h.start()
 	s := &stage{api: h.api}
 	h.api.HTTP = http.DefaultClient
 	connection := h.connection(t)
@@ -157,7 +160,7 @@ func TestMakeRun(t *testing.T) {
 	h.interrupt(t)
 
 	t.Run("a second start keeps everything", func(t *testing.T) {
-		h.start(t)
+		h.start()
 		if a := s.get(t, id, "/orders"); a.StatusCode != http.StatusOK {
 			t.Fatalf("%d %s", a.StatusCode, a.body)
 		}
@@ -186,7 +189,7 @@ func TestMakeRun(t *testing.T) {
 	t.Run("another port keeps everything too", func(t *testing.T) {
 		h.port = strconv.Itoa(testkit.FreePort(t))
 		h.api.Base = "http://127.0.0.1:" + h.port
-		h.start(t)
+		h.start()
 		h.connection(t)
 		if a := s.get(t, id, "/orders"); a.StatusCode != http.StatusOK {
 			t.Fatalf("%d %s", a.StatusCode, a.body)
@@ -197,7 +200,7 @@ func TestMakeRun(t *testing.T) {
 
 func TestMakeRunSaysWhichPartDied(t *testing.T) {
 	h := newHouse(t)
-	h.start(t)
+	h.start()
 	relay, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
 		t.Fatal(err)

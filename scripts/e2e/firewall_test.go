@@ -85,7 +85,7 @@ func TestThroughTheFirewall(t *testing.T) {
 	session := s.sessionID(t, id)
 	t.Run("a killed relay comes back with agent and session", func(t *testing.T) {
 		s.killRelay(t)
-		s.startRelay(t)
+		s.startRelay()
 		s.awaitAgent(t, "online")
 		if a := s.get(t, id, "/app/version"); a.StatusCode != http.StatusOK {
 			t.Fatalf("got %d %s", a.StatusCode, a.body)
@@ -104,7 +104,7 @@ func TestThroughTheFirewall(t *testing.T) {
 		if r := s.test(t, connection); r.statuses() != "agent failed, sign-in skipped, ping skipped" || r.Steps[0].Code != "agent_offline" {
 			t.Fatalf("agent down: %+v", r)
 		}
-		s.startAgent(t)
+		s.startAgent()
 		if a := s.get(t, id, "/app/version"); a.StatusCode != http.StatusOK {
 			t.Fatalf("agent back: %d %s", a.StatusCode, a.body)
 		}
@@ -115,7 +115,7 @@ func TestThroughTheFirewall(t *testing.T) {
 		if a := s.get(t, id, "/app/version"); a.StatusCode != http.StatusBadGateway || a.code() != "target_refused" {
 			t.Fatalf("application down: %d %s %s", a.StatusCode, a.code(), a.body)
 		}
-		q.start(t)
+		q.start()
 		if a := s.get(t, id, "/app/version"); a.StatusCode != http.StatusOK {
 			t.Fatalf("application back: %d %s", a.StatusCode, a.body)
 		}
@@ -187,7 +187,7 @@ func TestThroughTheFirewallOnPostgreSQL(t *testing.T) {
 	}
 	session := s.sessionID(t, id)
 	s.killRelay(t)
-	s.startRelay(t)
+	s.startRelay()
 	s.awaitAgent(t, "online")
 	a := s.get(t, id, "/me")
 	if a.StatusCode != http.StatusOK || !strings.Contains(a.body, `"signIns":2`) {

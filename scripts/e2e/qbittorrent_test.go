@@ -17,6 +17,7 @@ import (
 // qbittorrent is a real application with a cookie sign-in, whose wrong
 // password is answered with 200 and no cookie.
 type qbittorrent struct {
+	t        *testing.T // of the whole test
 	port     int
 	password string
 	home     string
@@ -28,7 +29,7 @@ type qbittorrent struct {
 // only the firewall keeps the outside away.
 func startQBittorrent(t *testing.T, site *testkit.Site, port int) *qbittorrent {
 	t.Helper()
-	q := &qbittorrent{port: port, password: "Tor&=+ " + rand.Text(), home: t.TempDir(), site: site}
+	q := &qbittorrent{t: t, port: port, password: "Tor&=+ " + rand.Text(), home: t.TempDir(), site: site}
 	// Newer versions make up a password at each start unless one is set; so one
 	// is set, in the form in which qBittorrent keeps it.
 	salt := make([]byte, 16)
@@ -47,11 +48,12 @@ func startQBittorrent(t *testing.T, site *testkit.Site, port int) *qbittorrent {
 	if err := os.WriteFile(filepath.Join(dir, "qBittorrent.conf"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	q.start(t)
+	q.start()
 	return q
 }
 
-func (q *qbittorrent) start(t *testing.T) {
+func (q *qbittorrent) start() {
+	t := q.t
 	t.Helper()
 	path := testkit.Program(t, "qbittorrent-nox")
 	q.process = testkit.Start(t, testkit.ProcessOptions{

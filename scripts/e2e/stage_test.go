@@ -20,6 +20,7 @@ import (
 // stage is Sallyport as a company uses it: a relay outside, an agent inside a
 // site whose firewall lets nothing in.
 type stage struct {
+	t         *testing.T // of the whole test: processes live until it ends, not only until its subtest does
 	site      *testkit.Site
 	api       *apiclient.Client
 	agentID   string
@@ -39,6 +40,7 @@ func newStage(t *testing.T, database string) *stage {
 	t.Helper()
 	dir := t.TempDir()
 	s := &stage{
+		t:         t,
 		site:      testkit.NewSite(t),
 		token:     "sally_e2e" + rand.Text(),
 		authority: newAuthority(t, dir),
@@ -63,7 +65,7 @@ func newStage(t *testing.T, database string) *stage {
 		}
 	})
 
-	s.startRelay(t)
+	s.startRelay()
 	agent, err := s.api.CreateAgent(t.Context(), "Plant 2")
 	if err != nil {
 		t.Fatal(err)
@@ -80,32 +82,32 @@ func newStage(t *testing.T, database string) *stage {
 	if err := enroll.Err(); err != nil {
 		t.Fatalf("enroll: %v", err)
 	}
-	s.startAgent(t)
+	s.startAgent()
 	return s
 }
 
 // startRelay starts the relay and waits until it is ready. Over a restart its
 // log goes on.
-func (s *stage) startRelay(t *testing.T) {
-	t.Helper()
-	s.relay = testkit.Start(t, testkit.ProcessOptions{
+func (s *stage) startRelay() {
+	s.t.Helper()
+	s.relay = testkit.Start(s.t, testkit.ProcessOptions{
 		Name: "relay", Path: filepath.Join(bin, "sallyport-relay"), Args: s.relayArgs, Log: s.relayLog,
 		Env: []string{"SALLYPORT_BOOTSTRAP_TOKEN=" + s.token},
 	})
-	if err := s.api.AwaitReady(within(t, 30*time.Second)); err != nil {
-		t.Fatal(err)
+	if err := s.api.AwaitReady(within(s.t, 30*time.Second)); err != nil {
+		s.t.Fatal(err)
 	}
 }
 
 // startAgent starts the agent inside the site and waits until it is online.
-func (s *stage) startAgent(t *testing.T) {
-	t.Helper()
-	s.agent = testkit.Start(t, testkit.ProcessOptions{
+func (s *stage) startAgent() {
+	s.t.Helper()
+	s.agent = testkit.Start(s.t, testkit.ProcessOptions{
 		Name: "agent", Path: filepath.Join(bin, "sallyport-agent"), Site: s.site, Log: s.agentLog,
 		Args: []string{"run", "--data", s.agentData, "--ca-file", s.authority.file,
 			"--target-ca-file", s.authority.file, "--log-level", "debug", "--log-format", "json"},
 	})
-	s.awaitAgent(t, "online")
+	s.awaitAgent(s.t, "online")
 }
 
 func (s *stage) awaitAgent(t *testing.T, status string) {
