@@ -19,7 +19,7 @@ import (
 func TestEachFaultHasItsOwnCode(t *testing.T) {
 	s := newStage(t, "")
 	s.site.ServeDNS(t, [4]byte{127, 0, 0, 1}, "erp.plant2.internal")
-	sample := s.startSample(t, 8090)
+	sample := s.startSample(8090)
 
 	serveTLS := func(address string, certificate tls.Certificate) {
 		serve(t, tls.NewListener(s.site.Listen(t, address), &tls.Config{Certificates: []tls.Certificate{certificate}}),

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -110,17 +111,56 @@ func TestThroughTheFirewall(t *testing.T) {
 		}
 	})
 
-	t.Run("an application that forgot its sessions is signed in to again, once", func(t *testing.T) {
+	t.Run("an application that is down says so, and is used again when it is back", func(t *testing.T) {
 		q.process.MustStop(t)
 		if a := s.get(t, id, "/app/version"); a.StatusCode != http.StatusBadGateway || a.code() != "target_refused" {
-			t.Fatalf("application down: %d %s %s", a.StatusCode, a.code(), a.body)
+			t.Fatalf("down: %d %s %s", a.StatusCode, a.code(), a.body)
 		}
 		q.start()
+		// It has forgotten its sessions and says 403 where others say 401, so
+		// only its own word can be passed on. Signing out mends it.
+		if a := s.get(t, id, "/app/version"); a.StatusCode != http.StatusForbidden || a.code() != "" {
+			t.Fatalf("back, with the old cookie: %d %s %s", a.StatusCode, a.code(), a.body)
+		}
+		if err := s.api.Do(t.Context(), "DELETE", "/api/v1/connections/"+id+"/session", nil, nil); err != nil {
+			t.Fatal(err)
+		}
 		if a := s.get(t, id, "/app/version"); a.StatusCode != http.StatusOK {
-			t.Fatalf("application back: %d %s", a.StatusCode, a.body)
+			t.Fatalf("signed in again: %d %s", a.StatusCode, a.body)
 		}
 		if now := s.sessionID(t, id); now == session {
-			t.Fatal("the session is still that of before")
+			t.Error("the session is still that of before")
+		}
+	})
+
+	t.Run("an application that answers 401 is signed in to again by itself, once", func(t *testing.T) {
+		warehouse := s.save(t, s.sampleConnection(s.startSample(8090)))
+		if a := s.get(t, warehouse, "/orders"); a.StatusCode != http.StatusOK {
+			t.Fatalf("%d %s", a.StatusCode, a.body)
+		}
+		before := s.sessionID(t, warehouse)
+		s.sample.MustStop(t)
+		s.startSample(8090)
+		var all sync.WaitGroup
+		for range 8 {
+			all.Go(func() {
+				res, err := s.api.HTTP.Do(s.proxyRequest(t, "GET", warehouse, "/orders", nil))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer res.Body.Close()
+				if res.StatusCode != http.StatusOK {
+					t.Errorf("after its restart: %s", res.Status)
+				}
+			})
+		}
+		all.Wait()
+		if a := s.get(t, warehouse, "/me"); !strings.Contains(a.body, `"signIns":1,`) {
+			t.Errorf("8 requests at once made more than 1 sign-in: %s", a.body)
+		}
+		if now := s.sessionID(t, warehouse); now == before {
+			t.Error("the session is still that of before")
 		}
 	})
 
@@ -152,7 +192,7 @@ func TestThroughTheFirewall(t *testing.T) {
 	})
 
 	// At debug level, over everything that happened above.
-	s.noSecrets(t, q.password, url.QueryEscape(q.password), s.token, "company-"+q.password, "SID=")
+	s.noSecrets(t, samplePassword, "warehouse_session=", q.password, url.QueryEscape(q.password), s.token, "company-"+q.password, "SID=")
 }
 
 // noSecrets fails where a secret is in a log, in clear text or in base64.
@@ -177,7 +217,7 @@ func (s *stage) noSecrets(t *testing.T, secrets ...string) {
 // database: a relay that is killed finds all it needs there.
 func TestThroughTheFirewallOnPostgreSQL(t *testing.T) {
 	s := newStage(t, testkit.Postgres(t))
-	connection := s.sampleConnection(s.startSample(t, 8090))
+	connection := s.sampleConnection(s.startSample(8090))
 	if r := s.test(t, connection); !r.OK {
 		t.Fatalf("got %+v", r)
 	}

@@ -27,8 +27,8 @@ type stage struct {
 	token     string
 	authority *authority
 
-	relay, agent       *testkit.Process
-	relayLog, agentLog *testkit.Log
+	relay, agent, sample *testkit.Process
+	relayLog, agentLog   *testkit.Log
 
 	relayArgs []string
 	agentData string
@@ -128,16 +128,17 @@ func (s *stage) killRelay(t *testing.T) {
 
 // startSample starts the sample application inside the site and returns its
 // base URI.
-func (s *stage) startSample(t *testing.T, port int) string {
+func (s *stage) startSample(port int) string {
+	t := s.t
 	t.Helper()
 	address := fmt.Sprintf("127.0.0.1:%d", port)
-	p := testkit.Start(t, testkit.ProcessOptions{
+	s.sample = testkit.Start(t, testkit.ProcessOptions{
 		Name: "sampleapp", Path: filepath.Join(bin, "dev", "sampleapp"), Site: s.site,
 		Args: []string{"--listen", address}, Env: []string{"WAREHOUSE_PASSWORD=" + samplePassword},
 	})
 	testkit.Eventually(t, 20*time.Second, "the sample application is up", func() error {
-		if len(p.Log().Lines("listening")) == 0 {
-			return fmt.Errorf("it says %q", p.Log())
+		if len(s.sample.Log().Lines("listening")) == 0 {
+			return fmt.Errorf("it says %q", s.sample.Log())
 		}
 		return nil
 	})

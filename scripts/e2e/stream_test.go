@@ -22,7 +22,7 @@ import (
 // hold, an endless one, and one whose caller goes away.
 func TestBodiesStreamBothWays(t *testing.T) {
 	s := newStage(t, "")
-	id := s.save(t, s.sampleConnection(s.startSample(t, 8090)))
+	id := s.save(t, s.sampleConnection(s.startSample(8090)))
 	if a := s.get(t, id, "/me"); a.StatusCode != http.StatusOK {
 		t.Fatalf("%d %s", a.StatusCode, a.body)
 	}
