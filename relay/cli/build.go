@@ -169,19 +169,23 @@ func loggedPath(path string) string {
 	return path
 }
 
-// welcome does what the first start needs, and says where the relay is. The
-// sign-in link goes to the standard output alone: a log is kept, and read by
-// more people than should use the link.
-func (r *relay) welcome(ctx context.Context, c *config.Config, out io.Writer, public *url.URL) error {
+// firstStart does what the first start needs. It returns the path of a sign-in
+// link, or "".
+func (r *relay) firstStart(ctx context.Context, c *config.Config) (string, error) {
 	path, err := r.accounts.Bootstrap(ctx, c.BootstrapToken)
 	if err != nil {
-		return fmt.Errorf("first start: %w", inWords(err))
+		return "", fmt.Errorf("first start: %w", inWords(err))
 	}
+	return path, nil
+}
+
+// welcome says where the relay is. The sign-in link goes to the standard output
+// alone: a log is kept, and read by more people than should use the link.
+func welcome(out io.Writer, public *url.URL, link string) {
 	fmt.Fprintf(out, "Sallyport is running at %s\n", public)
-	if path != "" {
-		fmt.Fprintf(out, "\nTo sign in for the first time, open this link. It works once:\n\n  %s%s\n\n", public, path)
+	if link != "" {
+		fmt.Fprintf(out, "\nTo sign in for the first time, open this link. It works once:\n\n  %s%s\n\n", public, link)
 	}
-	return nil
 }
 
 // stopping ends what would otherwise last: event streams, and being ready.

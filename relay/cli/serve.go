@@ -71,18 +71,18 @@ func serve(ctx context.Context, c *config.Config, o outside) (err error) {
 		log.Info("relay stopped")
 	}()
 
+	// Before anything is served: who sees the relay ready may use the token.
+	link, err := r.firstStart(ctx, c)
+	if err != nil {
+		return err
+	}
 	servers := []*server{startServer(listener, r.handler, log)}
 	if metrics != nil {
 		servers = append(servers, startServer(metrics, r.metricsOnly, log))
 	}
 	log.Info("relay started", zap.String("version", buildinfo.Version()), zap.Stringer("listen", listener.Addr()),
 		zap.Stringer("publicUrl", public), zap.String("database", r.store.Engine()))
-	if err := r.welcome(ctx, c, o.out, public); err != nil {
-		for _, s := range servers {
-			s.stop(context.Background())
-		}
-		return err
-	}
+	welcome(o.out, public, link)
 	failed := waitFor(ctx, servers)
 
 	log.Info("relay stopping", zap.Duration("drainTimeout", c.DrainTimeout))
