@@ -64,7 +64,7 @@ func (s *setup) relayAndAgent(ctx context.Context, bin, name, listen, public str
 	}
 	agent, err := api.CreateAgent(ctx, "bench")
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w\n%s", name, err, log)
 	}
 	code, err := api.EnrolmentCode(ctx, agent.ID)
 	if err != nil {

@@ -40,34 +40,37 @@ type setup struct {
 	undo   []func()
 }
 
-// setUp starts all parts. What it could not start it has also stopped.
-func setUp(ctx context.Context, bin string) (s *setup, err error) {
+// setUp starts all parts. What it has started when one fails it stops again.
+func setUp(ctx context.Context, bin string) (*setup, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*comeUp)
 	defer cancel()
-	s = &setup{}
-	defer func() {
-		if err != nil {
-			s.tearDown()
-		}
-	}()
-	if s.work, err = os.MkdirTemp("", "sallyport-bench-"); err != nil {
+	s := &setup{}
+	if err := s.start(ctx, bin); err != nil {
+		s.tearDown()
 		return nil, err
+	}
+	return s, nil
+}
+
+func (s *setup) start(ctx context.Context, bin string) (err error) {
+	if s.work, err = os.MkdirTemp("", "sallyport-bench-"); err != nil {
+		return err
 	}
 	s.undo = append(s.undo, func() { _ = os.RemoveAll(s.work) })
 	if err := s.startTarget(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	s.ways = append(s.ways, &way{name: direct, near: &door{url: "http://" + s.target}})
 	ssh, err := s.sshWay(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	ours, err := s.sallyportWay(ctx, bin)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	s.ways = append(s.ways, ssh, ours)
-	return s, nil
+	return nil
 }
 
 // tearDown stops everything, the last started first.
