@@ -3,14 +3,9 @@ package web_test
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/emulation"
-	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
 	"sallyport/internal/testkit"
@@ -19,147 +14,21 @@ import (
 	"sallyport/relay/registry"
 )
 
-// tab is a page in a real browser.
-type tab struct {
-	t    *testing.T
-	ctx  context.Context
-	base string
-	// asked receives each dialog that the page opened.
-	asked chan page.DialogType
-}
+// tab is a page of the rig's in a real browser.
+type tab struct{ *testkit.Tab }
 
 func (r *rig) tab() *tab {
 	r.t.Helper()
-	tb := &tab{t: r.t, ctx: testkit.Browser(r.t, 4*time.Minute), base: r.url, asked: make(chan page.DialogType, 16)}
-	go tb.complain()
-	go tb.agree()
-	return tb
-}
-
-// agree answers yes to whatever the page asks, and notes that it asked.
-func (tb *tab) agree() {
-	for e, err := range chromedp.Events(tb.ctx, page.JavascriptDialogOpening) {
-		if err != nil {
-			return
-		}
-		tb.asked <- e.Type
-		_, _ = chromedp.Call(tb.ctx, page.HandleJavaScriptDialog, page.HandleJavaScriptDialogParams{Accept: true})
-	}
-}
-
-// complain fails the test for whatever the browser itself finds wrong: scripts
-// that throw, and what the Content-Security-Policy had to block.
-func (tb *tab) complain() {
-	for m, err := range chromedp.Console(tb.ctx) {
-		if err != nil || tb.ctx.Err() != nil {
-			return
-		}
-		if strings.Contains(fmt.Sprint(m), "responded with a status of 4") {
-			continue // a form with mistakes is answered with 422: that is no fault of the page
-		}
-		if m.Type == "error" && tb.ctx.Err() == nil {
-			tb.t.Errorf("the browser's console: %v", m)
-		}
-	}
-}
-
-func (tb *tab) do(steps ...chromedp.Action[chromedp.Void]) {
-	tb.t.Helper()
-	ctx, cancel := context.WithTimeout(tb.ctx, 20*time.Second)
-	defer cancel()
-	for i, step := range steps {
-		if _, err := chromedp.Run(ctx, step); err != nil {
-			tb.keep("failed")
-			tb.t.Fatalf("step %d: %v\nthe page says: %.1500s", i+1, err, tb.text("body"))
-		}
-	}
-}
-
-func (tb *tab) open(path string) {
-	tb.t.Helper()
-	tb.do(chromedp.Navigate(tb.base + path))
-}
-
-func (tb *tab) text(css string) string {
-	ctx, cancel := context.WithTimeout(tb.ctx, 5*time.Second)
-	defer cancel()
-	text, _ := chromedp.Run(ctx, chromedp.Evaluate[string](fmt.Sprintf("document.querySelector(%q)?.innerText ?? ''", css)))
-	return text
-}
-
-func (tb *tab) js(expression string) bool {
-	tb.t.Helper()
-	ctx, cancel := context.WithTimeout(tb.ctx, 10*time.Second)
-	defer cancel()
-	ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](expression))
-	must(tb.t, err)
-	return ok
-}
-
-// waitFor waits until the expression is true.
-func (tb *tab) waitFor(expression string) {
-	tb.t.Helper()
-	ctx, cancel := context.WithTimeout(tb.ctx, 15*time.Second)
-	defer cancel()
-	for {
-		ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](expression))
-		if err == nil && ok {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			tb.keep("failed")
-			tb.t.Fatalf("never became true: %s (%v)\nthe page says: %.1500s", expression, err, tb.text("body"))
-		case <-time.After(30 * time.Millisecond): // a page that is being replaced can't be polled from within
-		}
-	}
-}
-
-func (tb *tab) look(width int64, theme string) {
-	tb.t.Helper()
-	height := int64(860)
-	if width < 500 {
-		height = 780
-	}
-	tb.do(chromedp.EmulateViewport(width, height))
-	_, err := chromedp.Call(tb.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}, {Name: "prefers-reduced-motion", Value: "reduce"}}})
-	must(tb.t, err)
-}
-
-// wider names what sticks out of the window; empty where nothing does.
-func (tb *tab) wider() string {
-	tb.t.Helper()
-	wide, err := chromedp.Run(tb.ctx, chromedp.Evaluate[string](`document.scrollingElement.scrollWidth <= innerWidth ? "" :
-		[...document.querySelectorAll("main *")].filter((e) => e.getBoundingClientRect().right > innerWidth).map((e) => e.outerHTML.slice(0, 120)).join("\n") || "something"`))
-	must(tb.t, err)
-	return wide
-}
-
-// keep writes a screenshot of the whole page, in a window as high as the page:
-// what sticks to an edge of the window is then where a reader sees it.
-func (tb *tab) keep(name string) {
-	tb.t.Helper()
-	ctx, cancel := context.WithTimeout(tb.ctx, 20*time.Second)
-	defer cancel()
-	if size, err := chromedp.Run(ctx, chromedp.Evaluate[[]int64](`[innerWidth, Math.max(innerHeight, document.scrollingElement.scrollHeight)]`)); err == nil {
-		_, _ = chromedp.Run(ctx, chromedp.EmulateViewport(size[0], size[1]))
-	}
-	picture, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
-	if err != nil {
-		tb.t.Logf("no screenshot of %s: %v", name, err)
-		return
-	}
-	must(tb.t, os.WriteFile(filepath.Join(testkit.Screenshots(tb.t), name+".png"), picture, 0o600))
+	return &tab{testkit.NewTab(r.t, r.url, 4*time.Minute)}
 }
 
 func (tb *tab) signIn(r *rig) {
-	tb.t.Helper()
+	r.t.Helper()
 	path, err := r.accounts.NewSignInLink(context.Background(), time.Hour)
-	must(tb.t, err)
-	tb.open(path)
-	tb.do(chromedp.Click(chromedp.CSS("main button")))
-	tb.waitFor(`location.pathname === "/connections"`)
+	must(r.t, err)
+	tb.Open(path)
+	tb.Do(chromedp.Click(chromedp.CSS("main button")))
+	tb.WaitFor(`location.pathname === "/connections"`)
 }
 
 // furnish gives the relay enough to show on every page.
@@ -204,20 +73,20 @@ func TestPagesLookRightInBothThemesAndWidths(t *testing.T) {
 		t.Helper()
 		for _, v := range views {
 			for _, width := range []int64{1280, 390, 360} {
-				tb.look(width, "light")
-				tb.open(v.path)
+				tb.Look(width, "light")
+				tb.Open(v.path)
 				if v.prepare != nil {
 					v.prepare()
 				}
-				if wide := tb.wider(); wide != "" {
+				if wide := tb.Wider(); wide != "" {
 					t.Errorf("%s at %d px is wider than the window: %s", v.name, width, wide)
 				}
 				if width == 360 {
 					continue
 				}
-				tb.keep(fmt.Sprintf("%s-%d-light", v.name, width))
-				tb.look(width, "dark")
-				tb.keep(fmt.Sprintf("%s-%d-dark", v.name, width))
+				tb.Keep(fmt.Sprintf("%s-%d-light", v.name, width))
+				tb.Look(width, "dark")
+				tb.Keep(fmt.Sprintf("%s-%d-dark", v.name, width))
 			}
 		}
 	}
@@ -227,8 +96,8 @@ func TestPagesLookRightInBothThemesAndWidths(t *testing.T) {
 	conn, agentID := furnish(r)
 	submit := func(selector, wait string) func() {
 		return func() {
-			tb.do(chromedp.Click(chromedp.CSS(selector)))
-			tb.waitFor(wait)
+			tb.Do(chromedp.Click(chromedp.CSS(selector)))
+			tb.WaitFor(wait)
 		}
 	}
 	show(
@@ -237,7 +106,7 @@ func TestPagesLookRightInBothThemesAndWidths(t *testing.T) {
 		view{"connection", "/connections/" + conn.ID, nil},
 		view{"connection-tested", "/connections/" + conn.ID, submit("#test-saved button", `document.querySelector("#test-result .result-head") !== null`)},
 		view{"connection-sent", "/connections/" + conn.ID, func() {
-			tb.do(chromedp.SetValue(chromedp.CSS("#send-path"), "/me"))
+			tb.Do(chromedp.SetValue(chromedp.CSS("#send-path"), "/me"))
 			submit("#send-form .button.primary", `document.querySelector("#answer .http") !== null`)()
 		}},
 		view{"connection-delete", "/connections/" + conn.ID + "/delete", nil},
