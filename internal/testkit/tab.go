@@ -157,8 +157,10 @@ func (tb *Tab) Keep(name string) {
 	tb.t.Helper()
 	ctx, cancel := context.WithTimeout(tb.ctx, 20*time.Second)
 	defer cancel()
-	if size, err := chromedp.Run(ctx, chromedp.Evaluate[[]int64](`[innerWidth, Math.max(innerHeight, document.scrollingElement.scrollHeight)]`)); err == nil {
-		_, _ = chromedp.Run(ctx, chromedp.EmulateViewport(size[0], size[1]))
+	size, err := chromedp.Run(ctx, chromedp.Evaluate[[]int64](`[innerWidth, innerHeight, Math.max(innerHeight, document.scrollingElement.scrollHeight)]`))
+	if err == nil {
+		_, _ = chromedp.Run(ctx, chromedp.EmulateViewport(size[0], size[2]))
+		defer func() { _, _ = chromedp.Run(ctx, chromedp.EmulateViewport(size[0], size[1])) }()
 	}
 	picture, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
 	if err != nil {
