@@ -24,8 +24,10 @@ type Control interface {
 	validate() error
 }
 
-// Drain says that the sender is about to close the tunnel: no new stream is
-// to be opened, those under way may finish.
+// Drain says that the tunnel is to end. From an agent: send no more requests
+// down it, and close it when those under way have ended; the relay does that,
+// since only it knows of requests that are still on their way. From a relay:
+// open another tunnel, and then drain this one.
 type Drain struct {
 	// WithinMs is the span in which a replacement should be opened, at a
 	// random moment, so that a thousand agents do not come at once.

@@ -39,7 +39,7 @@ func (l *Link) dial(ctx context.Context, slot int) (*tunnel, error) {
 	}
 	t := &tunnel{
 		link: l, slot: slot, welcome: welcome, since: l.opts.Clock(), rtt: rtt, latency: rtt,
-		drain: make(chan time.Duration, 1), ended: make(chan struct{}), idle: make(chan struct{}),
+		drain: make(chan time.Duration, 1), ended: make(chan struct{}),
 	}
 	heartbeat := time.Duration(welcome.HeartbeatMs) * time.Millisecond
 	t.conn = wsconn.New(ws, wsconn.Options{IdleTimeout: 2*heartbeat + time.Second, Clock: l.opts.Clock})

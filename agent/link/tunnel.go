@@ -35,8 +35,6 @@ type tunnel struct {
 	mu       sync.Mutex // guards the following
 	latency  time.Duration
 	inFlight int
-	leaving  bool          // no more requests are wanted
-	idle     chan struct{} // closed when it is leaving and nothing is under way
 }
 
 // accept takes in the streams that the relay opens until the session ends.
@@ -53,9 +51,9 @@ func (t *tunnel) accept() {
 			t.reader.Go(func() { t.listen(stream) })
 			continue
 		}
-		t.begin()
+		t.count(+1)
 		t.requests.Go(func() {
-			defer t.finished()
+			defer t.count(-1)
 			defer stream.Close()
 			t.link.opts.Serve(t.ctx, stream)
 		})
@@ -66,36 +64,10 @@ func (t *tunnel) accept() {
 	t.reader.Wait()
 }
 
-func (t *tunnel) begin() {
+func (t *tunnel) count(by int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.inFlight++
-}
-
-func (t *tunnel) finished() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.inFlight--
-	t.checkIdle()
-}
-
-// checkIdle closes idle where that is due; mu is held.
-func (t *tunnel) checkIdle() {
-	if t.leaving && t.inFlight == 0 && t.idle != nil {
-		close(t.idle)
-		t.idle = nil
-	}
-}
-
-// leave notes that the tunnel is to end, and returns the channel that tells
-// when nothing is under way.
-func (t *tunnel) leave() <-chan struct{} {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	idle := t.idle
-	t.leaving = true
-	t.checkIdle()
-	return idle
+	t.inFlight += by
 }
 
 // listen reads the relay's control stream.
@@ -125,37 +97,21 @@ func (t *tunnel) listen(stream *mux.Stream) {
 	}
 }
 
-// finish ends the tunnel in order: the relay is asked to send nothing more
-// down it, what is under way may end within the stop time-out, and then it is
-// closed. It is called once, and returns when nothing of the tunnel is left.
+// finish ends the tunnel in order: it asks the relay to, which closes it when
+// what is under way has ended. After the stop time-out it is closed anyway. It
+// returns when nothing of the tunnel is left.
 func (t *tunnel) finish() {
-	// Both may fail where the tunnel has just broken; it is then gone anyway.
+	// It may fail where the tunnel has just broken, which is then gone anyway.
 	_ = proto.WriteControl(t.control, &proto.Drain{Reason: "the agent leaves"})
-	_ = t.session.GoAway()
 	timer := time.NewTimer(t.link.opts.StopTimeout)
 	defer timer.Stop()
-	// Once a ping has come back, the relay knows, and what it opened before it
-	// knew has arrived here.
-	var pinging sync.WaitGroup
-	known := make(chan struct{})
-	pinging.Go(func() {
-		_, _ = t.session.Ping() // ends with the session, too
-		close(known)
-	})
 	select {
-	case <-known:
-		select {
-		case <-t.leave():
-		case <-t.session.CloseChan():
-		case <-timer.C:
-			t.link.log.Warn("requests under way were cut off", zap.Int("slot", t.slot))
-		}
 	case <-t.session.CloseChan():
 	case <-timer.C:
+		t.link.log.Warn("requests under way were cut off", zap.Int("slot", t.slot))
 	}
 	t.cancel()
 	_ = t.session.Close()
-	pinging.Wait()
 	<-t.ended
 }
 

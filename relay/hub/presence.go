@@ -45,7 +45,7 @@ func (h *Hub) register(t *tunnel) bool {
 		if old.hello.Run != t.hello.Run || old.hello.Slot == t.hello.Slot {
 			h.log.Info("tunnel superseded", zap.String("agent", a.id), zap.String("instance", t.hello.InstanceID),
 				zap.Int("slot", old.hello.Slot), zap.Bool("sameRun", old.hello.Run == t.hello.Run))
-			old.supersede()
+			old.leave("another tunnel of the same machine took its place")
 		}
 	}
 	a.tunnels = append(a.tunnels, t)

@@ -79,8 +79,9 @@ func (t *tunnel) listen() error {
 			return err
 		}
 		if _, ok := m.(*proto.Drain); ok {
-			// The agent closes the tunnel itself, when it has finished.
-			t.retire()
+			// Only this end knows when the last request has ended: the agent
+			// can't tell whether one more is on its way to it.
+			t.leave("the agent closed its tunnel")
 			t.hub.changed(t)
 		}
 	}
@@ -179,16 +180,15 @@ func (t *tunnel) retire() <-chan struct{} {
 	return t.idle
 }
 
-// supersede ends the tunnel as soon as what is under way on it has ended, for
-// another has taken its place.
-func (t *tunnel) supersede() {
+// leave ends the tunnel as soon as what is under way on it has ended.
+func (t *tunnel) leave(reason string) {
 	idle := t.retire()
 	t.hub.work.Go(func() {
 		select {
 		case <-idle:
 		case <-t.session.CloseChan():
 		}
-		t.close("another tunnel of the same machine took its place")
+		t.close(reason)
 	})
 }
 
