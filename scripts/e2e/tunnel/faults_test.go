@@ -167,6 +167,8 @@ func TestAgentComesBackAfterTheRelayRestarts(t *testing.T) {
 // when the network does.
 func TestHalfOpenConnectionIsNoticed(t *testing.T) {
 	r := newRelay(t, false)
+	r.heartbeat = 200 * time.Millisecond
+	r.restart(func() {})
 	s := r.enrolled()
 	r.net.Silence(true)
 	testkit.Eventually(t, patience, "both ends notice", func() error {

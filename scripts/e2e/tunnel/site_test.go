@@ -111,7 +111,7 @@ func newRelay(t *testing.T, secure bool) *relay {
 	t.Helper()
 	r := &relay{
 		t: t, dir: &directory{enrolled: map[string]hub.Enrolled{}}, events: &event.Bus{},
-		heartbeat: 200 * time.Millisecond,
+		heartbeat: 2 * time.Second, // a starved test machine is not a dead tunnel
 		log:       zaptest.NewLogger(t, zaptest.Level(zap.InfoLevel)).Named("relay"),
 	}
 	r.start("127.0.0.1:0", secure)
