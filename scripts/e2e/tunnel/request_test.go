@@ -114,11 +114,10 @@ func TestBodiesStreamBothWays(t *testing.T) {
 	r.enrolled()
 	const size = 24 << 20
 	sent, received := sha256.New(), sha256.New()
-	body := io.TeeReader(io.LimitReader(rand.Reader, size), sent)
 	for _, length := range []int64{size, -1} {
 		sent.Reset()
 		received.Reset()
-		body = io.TeeReader(io.LimitReader(rand.Reader, size), sent)
+		body := io.TeeReader(io.LimitReader(rand.Reader, size), sent)
 		req, _ := http.NewRequestWithContext(t.Context(), "POST", app.URL, io.NopCloser(body))
 		req.ContentLength = length
 		resp, err := r.hub.Road("agt_1").RoundTrip(req)
