@@ -12,6 +12,21 @@ import (
 	"sallyport/relay/session"
 )
 
+// advice is a hint in the making: what to change so that the step passes next
+// time.
+type advice struct {
+	ID   string
+	Text string
+	Fix  *Fix // where one click can mend it
+}
+
+// give puts the advice on a step that failed. None is fine.
+func (a *advice) give(s *Step) {
+	if a != nil {
+		s.HintID, s.Hint, s.Fix = a.ID, a.Text, a.Fix
+	}
+}
+
 // evidence is all that is known of a failed step. Each family of hints looks
 // at it and says what to change, or nothing.
 type evidence struct {
@@ -28,14 +43,14 @@ type evidence struct {
 // hint is the most telling hint, or nil. The families are asked in the order
 // in which a cause hides others: no road, no answer; no cookie sent, no
 // success; a login page is no document.
-func (e evidence) hint() *Hint {
+func (e evidence) hint() *advice {
 	if e.failure != nil {
 		return e.roads()
 	}
 	if !e.answered() {
 		return nil
 	}
-	for _, family := range []func() *Hint{e.methods, e.cookies, e.pages, e.statuses, e.paths, e.values} {
+	for _, family := range []func() *advice{e.methods, e.cookies, e.pages, e.statuses, e.paths, e.values} {
 		if h := family(); h != nil {
 			return h
 		}
@@ -80,8 +95,8 @@ func bare(u *url.URL) string {
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}).String()
 }
 
-func agentOffline() *Hint {
-	return &Hint{ID: "agent-offline", Text: "Start the agent on its machine and look at “sallyport-agent status” there. If its machine is gone, install the agent on another one, or choose another agent."}
+func agentOffline() *advice {
+	return &advice{ID: "agent-offline", Text: "Start the agent on its machine and look at “sallyport-agent status” there. If its machine is gone, install the agent on another one, or choose another agent."}
 }
 
 // skew is how far the application's clock is from ours, by its Date field.

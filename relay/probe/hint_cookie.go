@@ -15,7 +15,7 @@ import (
 
 // cookies: a session cookie that was refused, or that is not sent where it is
 // needed.
-func (e evidence) cookies() *Hint {
+func (e evidence) cookies() *advice {
 	if e.attempt == nil {
 		return nil
 	}
@@ -59,8 +59,8 @@ func (e evidence) sent(name string) bool {
 }
 
 // refused tells of a cookie that no browser would keep either.
-func (e evidence) refused(cookie session.RefusedCookie) *Hint {
-	h := &Hint{ID: "cookie-" + string(cookie.Rule), Text: cookie.Explanation}
+func (e evidence) refused(cookie session.RefusedCookie) *advice {
+	h := &advice{ID: "cookie-" + string(cookie.Rule), Text: cookie.Explanation}
 	switch cookie.Rule {
 	case session.RuleSecure:
 		h.Fix = e.useHTTPS()
@@ -81,8 +81,8 @@ func aheadOrBehind(skew time.Duration) string {
 }
 
 // unused tells of a cookie that was kept and is of no use to the ping.
-func (e evidence) unused(cookie session.RefusedCookie) *Hint {
-	h := &Hint{ID: "cookie-" + string(cookie.Rule), Text: cookie.Explanation}
+func (e evidence) unused(cookie session.RefusedCookie) *advice {
+	h := &advice{ID: "cookie-" + string(cookie.Rule), Text: cookie.Explanation}
 	switch cookie.Rule {
 	case session.RuleNotOverHTTP:
 		h.Fix = e.useHTTPS()

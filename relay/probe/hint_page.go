@@ -24,7 +24,7 @@ var (
 )
 
 // pages: an HTML page came where an API's answer was expected.
-func (e evidence) pages() *Hint {
+func (e evidence) pages() *advice {
 	if !e.answered() {
 		return nil
 	}
@@ -45,11 +45,11 @@ func (e evidence) pages() *Hint {
 	}
 	switch {
 	case redirected && (login || loginPath.MatchString(to.Path) && !loginPath.MatchString(e.exchange.Hops[0].URL.Path)):
-		return &Hint{ID: "login-redirect", Text: fmt.Sprintf("The ping was redirected to a login page, %s: the application does not see a session. %s", bare(to), e.whySignedOut())}
+		return &advice{ID: "login-redirect", Text: fmt.Sprintf("The ping was redirected to a login page, %s: the application does not see a session. %s", bare(to), e.whySignedOut())}
 	case login:
-		return &Hint{ID: "login-page", Text: "The application answered the ping with its HTML login page: it does not see a session. " + e.whySignedOut()}
+		return &advice{ID: "login-page", Text: "The application answered the ping with its HTML login page: it does not see a session. " + e.whySignedOut()}
 	case isPage && e.status() < 300 && (e.verdict.cause == causeUnreadable || e.verdict.cause == causeNothing):
-		return &Hint{ID: "html-page", Text: fmt.Sprintf("The answer is an HTML page%s, made for people and not for programs. Check the base URI's path and the ping URI: APIs mostly lie below a path such as /api.", titled(page))}
+		return &advice{ID: "html-page", Text: fmt.Sprintf("The answer is an HTML page%s, made for people and not for programs. Check the base URI's path and the ping URI: APIs mostly lie below a path such as /api.", titled(page))}
 	}
 	return nil
 }
@@ -63,18 +63,18 @@ func (e evidence) whySignedOut() string {
 }
 
 // signInPage: a sign-in was answered with a page.
-func (e evidence) signInPage(to *url.URL, redirected, isPage, login bool, page string) *Hint {
+func (e evidence) signInPage(to *url.URL, redirected, isPage, login bool, page string) *advice {
 	switch {
 	case login && e.c.Auth.Cookie.Method == http.MethodGet:
-		h := &Hint{ID: "login-page", Text: "The cookie URI answers with the login page itself: it shows the form and signs nobody in. Use POST, to the URI that the form is sent to" + e.formTarget(page) + "."}
+		h := &advice{ID: "login-page", Text: "The cookie URI answers with the login page itself: it shows the form and signs nobody in. Use POST, to the URI that the form is sent to" + e.formTarget(page) + "."}
 		h.Fix = &Fix{Label: "Use POST", Field: "auth.cookie.method", Value: http.MethodPost}
 		return h
 	case login:
-		return &Hint{ID: "login-page", Text: "The application set no cookie that signs in, and showed its login page again: the user name or the password is wrong, a field of the body has another name, or the form is sent elsewhere" + e.formTarget(page) + "."}
+		return &advice{ID: "login-page", Text: "The application set no cookie that signs in, and showed its login page again: the user name or the password is wrong, a field of the body has another name, or the form is sent elsewhere" + e.formTarget(page) + "."}
 	case redirected && e.status() < 400 && len(e.exchange.Hops) > 0 && loginPath.MatchString(to.Path):
-		return &Hint{ID: "login-redirect", Text: fmt.Sprintf("The sign-in was redirected to %s, which looks like a login page: the user name or the password may be wrong, or the application signs in by a separate service.", bare(to))}
+		return &advice{ID: "login-redirect", Text: fmt.Sprintf("The sign-in was redirected to %s, which looks like a login page: the user name or the password may be wrong, or the application signs in by a separate service.", bare(to))}
 	case isPage && e.status() < 300:
-		return &Hint{ID: "html-page", Text: fmt.Sprintf("The application answered %d, but set no cookie. Its answer is an HTML page%s: the cookie URI may not be the one that signs in. Check the base URI's path and the cookie URI.", e.status(), titled(page))}
+		return &advice{ID: "html-page", Text: fmt.Sprintf("The application answered %d, but set no cookie. Its answer is an HTML page%s: the cookie URI may not be the one that signs in. Check the base URI's path and the cookie URI.", e.status(), titled(page))}
 	}
 	return nil
 }

@@ -13,20 +13,20 @@ import (
 )
 
 // paths: the path finds nothing, or cannot be looked up at all.
-func (e evidence) paths() *Hint {
+func (e evidence) paths() *advice {
 	v := e.verdict
 	path := e.c.Ping.SuccessPath
 	switch {
 	case v.cause == causeUnreadable && e.exchange.Last().Method == "HEAD":
-		return &Hint{ID: "head-without-body", Text: "An answer to HEAD has no body. Use GET, or clear the success path.", Fix: &Fix{Label: "Use GET", Field: "ping.method", Value: "GET"}}
+		return &advice{ID: "head-without-body", Text: "An answer to HEAD has no body. Use GET, or clear the success path.", Fix: &Fix{Label: "Use GET", Field: "ping.method", Value: "GET"}}
 	case v.cause == causeUnreadable && v.doc.xml != nil && isXPath(path), v.cause == causeUnreadable && v.doc.json != nil && isJSONPath(path):
 		return nil // the message says what is wrong with it
 	case v.cause == causeUnreadable && v.doc.xml != nil:
-		return &Hint{ID: "path-language", Text: "The answer is XML, where the success path is an XPath, such as /response/status or //status."}
+		return &advice{ID: "path-language", Text: "The answer is XML, where the success path is an XPath, such as /response/status or //status."}
 	case v.cause == causeUnreadable && v.doc.json != nil:
-		return &Hint{ID: "path-language", Text: "The answer is JSON, where the success path is a JSONPath, such as ok or data.status."}
+		return &advice{ID: "path-language", Text: "The answer is JSON, where the success path is a JSONPath, such as ok or data.status."}
 	case v.cause == causeUnreadable:
-		return &Hint{ID: "unreadable", Text: "A success path is looked up in JSON or XML. Look at the answer below: if the application has no such answer, clear the success path, and the status code alone decides."}
+		return &advice{ID: "unreadable", Text: "A success path is looked up in JSON or XML. Look at the answer below: if the application has no such answer, clear the success path, and the status code alone decides."}
 	case v.cause != causeNothing:
 		return nil
 	}
@@ -37,7 +37,7 @@ func (e evidence) paths() *Hint {
 	places := occurrences(v.doc, last)
 	if len(places) == 0 {
 		if names := topNames(v.doc); len(names) > 0 {
-			return &Hint{ID: "path-names", Text: "The answer has no " + show(last) + " anywhere. At its top it has: " + strings.Join(names, ", ") + "."}
+			return &advice{ID: "path-names", Text: "The answer has no " + show(last) + " anywhere. At its top it has: " + strings.Join(names, ", ") + "."}
 		}
 		return nil
 	}
@@ -46,7 +46,7 @@ func (e evidence) paths() *Hint {
 	if best.name != last {
 		id = "path-case"
 	}
-	return &Hint{
+	return &advice{
 		ID:   id,
 		Text: fmt.Sprintf("Nothing is at %s, but %s exists (%s).", path, best.path, show(best.value)),
 		Fix:  &Fix{Label: "Use " + best.path, Field: "ping.successPath", Value: best.path},

@@ -12,7 +12,7 @@ import (
 
 // roads: hints for requests that got no answer, by the reason and the facts
 // that the end of the road gave.
-func (e evidence) roads() *Hint {
+func (e evidence) roads() *advice {
 	f := e.failure
 	fact := func(name string) string { return f.Facts[name] }
 	switch f.Code {
@@ -23,47 +23,47 @@ func (e evidence) roads() *Hint {
 	case proto.CodeTargetTLS:
 		return e.tls()
 	case proto.CodeTargetRefused:
-		return &Hint{ID: "refused", Text: fmt.Sprintf("The machine at %s is there, but nothing accepts connections on that port. Check the port in the base URI, and that the application is running.", orUnknown(fact("address")))}
+		return &advice{ID: "refused", Text: fmt.Sprintf("The machine at %s is there, but nothing accepts connections on that port. Check the port in the base URI, and that the application is running.", orUnknown(fact("address")))}
 	case proto.CodeTargetTimeout:
 		return e.timeout()
 	case proto.CodePolicyDenied:
 		return e.policy()
 	case proto.CodeAddressForbidden:
-		return &Hint{ID: "private-address", Text: fmt.Sprintf("%s is %s, which is not a public address, and cloud mode reaches public ones only. Choose on-premise mode and an agent in that network. Where the relay itself may reach it, its operator can allow the address with --allow-private-targets.",
+		return &advice{ID: "private-address", Text: fmt.Sprintf("%s is %s, which is not a public address, and cloud mode reaches public ones only. Choose on-premise mode and an agent in that network. Where the relay itself may reach it, its operator can allow the address with --allow-private-targets.",
 			orUnknown(fact("host")), orUnknown(fact("address")))}
 	case proto.CodeTunnelLost:
-		return &Hint{ID: "tunnel-lost", Text: "The agent's tunnel broke while the request was under way. It comes back by itself within seconds; test again then. If it keeps breaking, look into the agent's log."}
+		return &advice{ID: "tunnel-lost", Text: "The agent's tunnel broke while the request was under way. It comes back by itself within seconds; test again then. If it keeps breaking, look into the agent's log."}
 	case proto.CodeValidation:
 		return nil // its detail says what to mend
 	}
 	switch f.Reason {
 	case proto.ReasonReset:
-		return &Hint{ID: "reset", Text: fmt.Sprintf("%s accepted the connection and closed it without an answer. If it expects https, begin the base URI with https://; else a firewall or proxy in between may have cut it.", orUnknown(fact("address")))}
+		return &advice{ID: "reset", Text: fmt.Sprintf("%s accepted the connection and closed it without an answer. If it expects https, begin the base URI with https://; else a firewall or proxy in between may have cut it.", orUnknown(fact("address")))}
 	case proto.ReasonNoRoute:
-		return &Hint{ID: "no-route", Text: fmt.Sprintf("No network way leads from %s to %s. Check the address, and that %s is in the right network.", e.where(), orUnknown(fact("address")), e.where())}
+		return &advice{ID: "no-route", Text: fmt.Sprintf("No network way leads from %s to %s. Check the address, and that %s is in the right network.", e.where(), orUnknown(fact("address")), e.where())}
 	case proto.ReasonNotHTTP:
 		return e.notHTTP()
 	case proto.ReasonTooManyRedirects:
-		return &Hint{ID: "redirect-loop", Text: fmt.Sprintf("The application keeps redirecting, last to %s. That is mostly a login page that misses a cookie, or http and https redirecting to each other: enter the final address in the connection.", orUnknown(fact("location")))}
+		return &advice{ID: "redirect-loop", Text: fmt.Sprintf("The application keeps redirecting, last to %s. That is mostly a login page that misses a cookie, or http and https redirecting to each other: enter the final address in the connection.", orUnknown(fact("location")))}
 	case road.ReasonRedirectOrigin, road.ReasonRedirectInvalid:
 		if to := fact("location"); to != "" {
-			return &Hint{ID: "redirect-elsewhere", Text: fmt.Sprintf("If %s is the right address, enter it as the base URI or the %s.", to, e.uriField())}
+			return &advice{ID: "redirect-elsewhere", Text: fmt.Sprintf("If %s is the right address, enter it as the base URI or the %s.", to, e.uriField())}
 		}
 	}
 	if f.Hint != "" {
-		return &Hint{ID: strings.ReplaceAll(string(f.Code), "_", "-"), Text: f.Hint}
+		return &advice{ID: strings.ReplaceAll(string(f.Code), "_", "-"), Text: f.Hint}
 	}
 	return nil
 }
 
-func (e evidence) dns() *Hint {
+func (e evidence) dns() *advice {
 	host, server := orUnknown(e.failure.Facts["host"]), e.failure.Facts["dnsServer"]
 	asked := "the DNS of " + e.where()
 	if server != "" {
 		asked = fmt.Sprintf("the DNS server %s, which %s uses,", server, e.where())
 	}
 	if e.failure.Reason == proto.ReasonDNSFailed {
-		return &Hint{ID: "dns-failed", Text: fmt.Sprintf("For %s, %s gave no usable answer. Check the DNS settings of %s, or enter the IP address in the base URI.", host, asked, e.where())}
+		return &advice{ID: "dns-failed", Text: fmt.Sprintf("For %s, %s gave no usable answer. Check the DNS settings of %s, or enter the IP address in the base URI.", host, asked, e.where())}
 	}
 	text := fmt.Sprintf("The name %s has no address: %s does not know it. Check the spelling in the base URI.", host, asked)
 	if e.c.Mode == connection.Cloud {
@@ -71,10 +71,10 @@ func (e evidence) dns() *Hint {
 	} else {
 		text += " If the name is right, try it on that machine, or enter the IP address."
 	}
-	return &Hint{ID: "host-not-found", Text: text}
+	return &advice{ID: "host-not-found", Text: text}
 }
 
-func (e evidence) timeout() *Hint {
+func (e evidence) timeout() *advice {
 	stage := e.failure.Facts["stage"]
 	doing := map[string]string{
 		"dns":     "looking up the name. Check the DNS settings of " + e.where(),
@@ -86,22 +86,22 @@ func (e evidence) timeout() *Hint {
 	if doing == "" {
 		doing = "waiting. Check the address and port in the base URI, and that the application is well"
 	}
-	return &Hint{ID: "timed-out", Text: "The time ran out while " + doing + "."}
+	return &advice{ID: "timed-out", Text: "The time ran out while " + doing + "."}
 }
 
 // policy: the agent says which line would allow it; without one, where to look.
-func (e evidence) policy() *Hint {
+func (e evidence) policy() *advice {
 	if line := e.failure.Facts["line"]; line != "" {
-		return &Hint{ID: "policy", Text: "The site's own policy forbids this request. Where it should be allowed, the site's admin adds this line to the agent's policy: " + line}
+		return &advice{ID: "policy", Text: "The site's own policy forbids this request. Where it should be allowed, the site's admin adds this line to the agent's policy: " + line}
 	}
 	text := "The site's own policy, on the agent's machine, forbids this request. Ask the site's admin to allow it there."
 	if e.failure.Hint != "" {
 		text = e.failure.Hint
 	}
-	return &Hint{ID: "policy", Text: text}
+	return &advice{ID: "policy", Text: text}
 }
 
-func (e evidence) tls() *Hint {
+func (e evidence) tls() *advice {
 	fact := func(name string) string { return orUnknown(e.failure.Facts[name]) }
 	trust := "the relay's machine"
 	if e.c.Mode == connection.OnPremise {
@@ -109,32 +109,32 @@ func (e evidence) tls() *Hint {
 	}
 	switch e.failure.Reason {
 	case proto.ReasonUnknownAuthority:
-		return &Hint{ID: "unknown-authority", Text: fmt.Sprintf("The certificate of %s was issued by “%s”, an authority that %s does not trust. Add that authority's certificate to the trust store of %s. If the issuer is a surprise, a proxy may be inspecting TLS.", fact("host"), fact("issuer"), e.where(), trust)}
+		return &advice{ID: "unknown-authority", Text: fmt.Sprintf("The certificate of %s was issued by “%s”, an authority that %s does not trust. Add that authority's certificate to the trust store of %s. If the issuer is a surprise, a proxy may be inspecting TLS.", fact("host"), fact("issuer"), e.where(), trust)}
 	case proto.ReasonSelfSigned:
-		return &Hint{ID: "self-signed", Text: fmt.Sprintf("The certificate of %s is signed by itself (“%s”). Add it to the trust store of %s, or give the application a certificate of an authority that is trusted there.", fact("host"), fact("subject"), trust)}
+		return &advice{ID: "self-signed", Text: fmt.Sprintf("The certificate of %s is signed by itself (“%s”). Add it to the trust store of %s, or give the application a certificate of an authority that is trusted there.", fact("host"), fact("subject"), trust)}
 	case proto.ReasonExpired:
-		return &Hint{ID: "certificate-expired", Text: fmt.Sprintf("The certificate of %s expired on %s. It must be renewed on the application's side. If it should still be valid, check the clock of %s.", fact("host"), day(fact("notAfter")), trust)}
+		return &advice{ID: "certificate-expired", Text: fmt.Sprintf("The certificate of %s expired on %s. It must be renewed on the application's side. If it should still be valid, check the clock of %s.", fact("host"), day(fact("notAfter")), trust)}
 	case proto.ReasonNotYetValid:
-		return &Hint{ID: "clock", Text: fmt.Sprintf("The certificate of %s is not valid yet. Mostly that means that the clock of %s is slow: compare it with the right time.", fact("host"), trust)}
+		return &advice{ID: "clock", Text: fmt.Sprintf("The certificate of %s is not valid yet. Mostly that means that the clock of %s is slow: compare it with the right time.", fact("host"), trust)}
 	case proto.ReasonWrongHost:
 		return e.wrongHost()
 	case proto.ReasonNotTLS:
-		h := &Hint{ID: "not-tls", Text: fmt.Sprintf("What listens at %s speaks no TLS. Begin the base URI with http://, or check the port.", fact("address"))}
+		h := &advice{ID: "not-tls", Text: fmt.Sprintf("What listens at %s speaks no TLS. Begin the base URI with http://, or check the port.", fact("address"))}
 		if rest, ok := strings.CutPrefix(e.c.BaseURI, "https://"); ok {
 			h.Fix = &Fix{Label: "Use http", Field: "baseUri", Value: "http://" + rest}
 		}
 		return h
 	}
-	return &Hint{ID: "tls", Text: fmt.Sprintf("%s and the application could not agree on TLS. The application may be too old (TLS 1.2 is the least), or ask for a client certificate.", upperFirst(e.where()))}
+	return &advice{ID: "tls", Text: fmt.Sprintf("%s and the application could not agree on TLS. The application may be too old (TLS 1.2 is the least), or ask for a client certificate.", upperFirst(e.where()))}
 }
 
 // wrongHost offers the certificate's own name, where it has just one.
-func (e evidence) wrongHost() *Hint {
+func (e evidence) wrongHost() *advice {
 	names := e.failure.Facts["names"]
 	if strings.TrimSpace(names) == "" {
-		return &Hint{ID: "wrong-host-name", Text: "The application's certificate names no host at all; it needs one with its host name (subject alternative name)."}
+		return &advice{ID: "wrong-host-name", Text: "The application's certificate names no host at all; it needs one with its host name (subject alternative name)."}
 	}
-	h := &Hint{ID: "wrong-host-name", Text: fmt.Sprintf("The base URI says %s, and the certificate is for %s. Use a name that it has, or give the application a certificate for this one.", orUnknown(e.failure.Facts["host"]), names)}
+	h := &advice{ID: "wrong-host-name", Text: fmt.Sprintf("The base URI says %s, and the certificate is for %s. Use a name that it has, or give the application a certificate for this one.", orUnknown(e.failure.Facts["host"]), names)}
 	base, err := connection.ParseBase(e.c.BaseURI)
 	if err == nil && !strings.ContainsAny(names, ", *") && strings.EqualFold(base.Hostname(), e.failure.Facts["host"]) {
 		fixed := *base
@@ -151,8 +151,8 @@ func (e evidence) wrongHost() *Hint {
 }
 
 // notHTTP: mostly TLS on a port to which plain http was spoken.
-func (e evidence) notHTTP() *Hint {
-	h := &Hint{ID: "not-http", Text: fmt.Sprintf("What listens at %s does not speak HTTP. Check the port in the base URI.", orUnknown(e.failure.Facts["address"]))}
+func (e evidence) notHTTP() *advice {
+	h := &advice{ID: "not-http", Text: fmt.Sprintf("What listens at %s does not speak HTTP. Check the port in the base URI.", orUnknown(e.failure.Facts["address"]))}
 	if rest, ok := strings.CutPrefix(e.c.BaseURI, "http://"); ok {
 		h.Text += " If it expects TLS, begin the base URI with https://."
 		h.Fix = &Fix{Label: "Use https", Field: "baseUri", Value: "https://" + rest}

@@ -12,7 +12,7 @@ import (
 )
 
 // methods: 405 and its like, which say outright what to change.
-func (e evidence) methods() *Hint {
+func (e evidence) methods() *advice {
 	if s := e.status(); s != http.StatusMethodNotAllowed && s != http.StatusNotImplemented {
 		return nil
 	}
@@ -38,7 +38,7 @@ func (e evidence) methods() *Hint {
 	if len(allowed) > 0 {
 		text += " It takes " + strings.Join(allowed, ", ") + "."
 	}
-	h := &Hint{ID: "method"}
+	h := &advice{ID: "method"}
 	for _, m := range choices {
 		if m != method && (len(allowed) == 0 || slices.Contains(allowed, m)) {
 			h.Text = text + " Try " + m + "."
@@ -51,33 +51,33 @@ func (e evidence) methods() *Hint {
 }
 
 // statuses: what the status code alone says.
-func (e evidence) statuses() *Hint {
+func (e evidence) statuses() *advice {
 	if e.step == StepPing && e.verdict.cause != causeStatus || e.step == StepSignIn && e.why != session.WrongStatus {
 		return e.noCookie()
 	}
 	switch s := e.status(); {
 	case s == http.StatusUnauthorized && e.step == StepSignIn:
-		return &Hint{ID: "sign-in-401", Text: "The application did not accept the sign-in itself: check the user name and the password, and that the body has the fields that the application's API guide asks for." + e.challenge()}
+		return &advice{ID: "sign-in-401", Text: "The application did not accept the sign-in itself: check the user name and the password, and that the body has the fields that the application's API guide asks for." + e.challenge()}
 	case s == http.StatusUnauthorized && e.c.Auth.Type == connection.AuthNone:
-		return &Hint{ID: "ping-401", Text: "The application wants a sign-in, and the authentication type is none. Choose cookie, or configure the header that it asks for." + e.challenge()}
+		return &advice{ID: "ping-401", Text: "The application wants a sign-in, and the authentication type is none. Choose cookie, or configure the header that it asks for." + e.challenge()}
 	case s == http.StatusUnauthorized:
-		return &Hint{ID: "ping-401", Text: "The sign-in went well, and yet the ping is not accepted: the cookie alone may not be enough. Check whether the application's API guide asks for a further header, such as a CSRF token, or for another sign-in URI." + e.challenge()}
+		return &advice{ID: "ping-401", Text: "The sign-in went well, and yet the ping is not accepted: the cookie alone may not be enough. Check whether the application's API guide asks for a further header, such as a CSRF token, or for another sign-in URI." + e.challenge()}
 	case s == http.StatusForbidden && e.step == StepSignIn:
-		return &Hint{ID: "sign-in-403", Text: "The application refuses this sign-in. The user may be locked or not allowed to use the API; some applications also check the headers Origin or Referer, or block an address after wrong passwords."}
+		return &advice{ID: "sign-in-403", Text: "The application refuses this sign-in. The user may be locked or not allowed to use the API; some applications also check the headers Origin or Referer, or block an address after wrong passwords."}
 	case s == http.StatusForbidden:
-		return &Hint{ID: "ping-403", Text: "The application knows the session and does not allow this request: the user lacks the right to it, or a header is missing. Try a ping URI that every user may read."}
+		return &advice{ID: "ping-403", Text: "The application knows the session and does not allow this request: the user lacks the right to it, or a header is missing. Try a ping URI that every user may read."}
 	case s == http.StatusNotFound || s == http.StatusGone:
-		return &Hint{ID: "not-found", Text: fmt.Sprintf("There is nothing at %s. Check the base URI's path and the %s: the second continues the first.", bare(e.exchange.Last().URL), e.uriField())}
+		return &advice{ID: "not-found", Text: fmt.Sprintf("There is nothing at %s. Check the base URI's path and the %s: the second continues the first.", bare(e.exchange.Last().URL), e.uriField())}
 	case s == http.StatusUnsupportedMediaType:
 		return e.mediaType()
 	case s == http.StatusNotAcceptable:
-		return &Hint{ID: "not-acceptable", Text: "The application can't answer in the media type of this connection. Choose another media type, or configure an Accept header."}
+		return &advice{ID: "not-acceptable", Text: "The application can't answer in the media type of this connection. Choose another media type, or configure an Accept header."}
 	case s == http.StatusTooManyRequests:
-		return &Hint{ID: "too-many-requests", Text: "The application limits how often it is asked. Wait before the next test" + retryAfter(e.header()) + "."}
+		return &advice{ID: "too-many-requests", Text: "The application limits how often it is asked. Wait before the next test" + retryAfter(e.header()) + "."}
 	case s == http.StatusBadRequest || s == http.StatusUnprocessableEntity:
-		return &Hint{ID: "bad-request", Text: "The application did not understand the request. Compare the body, the media type (" + string(e.c.MediaType) + ") and the headers with its API guide; its answer may say which field it misses."}
+		return &advice{ID: "bad-request", Text: "The application did not understand the request. Compare the body, the media type (" + string(e.c.MediaType) + ") and the headers with its API guide; its answer may say which field it misses."}
 	case s >= 500:
-		return &Hint{ID: "server-error", Text: "The application itself failed, or a proxy in front of it. Look into its own log; if it fails each time, compare the request with its API guide."}
+		return &advice{ID: "server-error", Text: "The application itself failed, or a proxy in front of it. Look into its own log; if it fails each time, compare the request with its API guide."}
 	}
 	return e.successCode()
 }
@@ -99,8 +99,8 @@ func retryAfter(h http.Header) string {
 }
 
 // mediaType guesses the right one from the looks of the body that was sent.
-func (e evidence) mediaType() *Hint {
-	h := &Hint{ID: "media-type", Text: fmt.Sprintf("The application does not take bodies of the media type %s here. Choose the one that its API guide names.", e.c.MediaType)}
+func (e evidence) mediaType() *advice {
+	h := &advice{ID: "media-type", Text: fmt.Sprintf("The application does not take bodies of the media type %s here. Choose the one that its API guide names.", e.c.MediaType)}
 	body := strings.TrimSpace(e.exchange.Hops[0].RequestBody)
 	guess := connection.MediaType("")
 	switch {
@@ -120,7 +120,7 @@ func (e evidence) mediaType() *Hint {
 
 // successCode: the sign-in was answered with a good status, but not with the
 // one that the form names.
-func (e evidence) successCode() *Hint {
+func (e evidence) successCode() *advice {
 	s := e.status()
 	if s < 200 || s > 399 {
 		return nil
@@ -128,23 +128,23 @@ func (e evidence) successCode() *Hint {
 	value := strconv.Itoa(s)
 	if e.step == StepSignIn {
 		if len(cookieNames(e.exchange)) == 0 {
-			return &Hint{ID: "success-status", Text: fmt.Sprintf("The application answered %d and set no cookie: check the user name, the password and the cookie URI first, then the success status code.", s)}
+			return &advice{ID: "success-status", Text: fmt.Sprintf("The application answered %d and set no cookie: check the user name, the password and the cookie URI first, then the success status code.", s)}
 		}
-		return &Hint{
+		return &advice{
 			ID:   "success-status",
 			Text: fmt.Sprintf("The application answered %d and set a cookie. If that is how it says yes, make %d the success status code.", s, s),
 			Fix:  &Fix{Label: "Expect " + value, Field: "auth.cookie.successStatusCode", Value: value},
 		}
 	}
-	return &Hint{ID: "redirected", Text: "The application answers with a redirect that leads nowhere. Enter the URI of the resource itself as the ping URI."}
+	return &advice{ID: "redirected", Text: "The application answers with a redirect that leads nowhere. Enter the URI of the resource itself as the ping URI."}
 }
 
 // noCookie: the status was right, and yet there is no session.
-func (e evidence) noCookie() *Hint {
+func (e evidence) noCookie() *advice {
 	if e.why != session.NoCookie {
 		return nil
 	}
-	h := &Hint{ID: "no-cookie"}
+	h := &advice{ID: "no-cookie"}
 	h.Text = fmt.Sprintf("The application answered %d, but set no cookie, so there is no session.", e.status())
 	if begin := e.quote(); begin != "" {
 		h.Text += " Its answer begins: " + begin + "."

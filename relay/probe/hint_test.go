@@ -153,23 +153,23 @@ func check(t *testing.T, step Step, name, code, id string, want []string, fix st
 	if step.Name != name || step.Code != code {
 		t.Errorf("step %s, code %q; want %s, %q: %s", step.Name, step.Code, name, code, step.Message)
 	}
-	if step.Hint == nil {
+	if step.Hint == "" {
 		t.Fatalf("no hint: %s", step.Message)
 	}
-	if step.Hint.ID != id {
-		t.Fatalf("hint %s, want %s: %s", step.Hint.ID, id, step.Hint.Text)
+	if step.HintID != id {
+		t.Fatalf("hint %s, want %s: %s", step.HintID, id, step.Hint)
 	}
 	for _, w := range want {
-		if !strings.Contains(step.Hint.Text, w) {
-			t.Errorf("hint %q, want %q in it", step.Hint.Text, w)
+		if !strings.Contains(step.Hint, w) {
+			t.Errorf("hint %q, want %q in it", step.Hint, w)
 		}
 	}
-	if !strings.HasSuffix(step.Hint.Text, ".") {
-		t.Errorf("hint %q is not made of sentences", step.Hint.Text)
+	if !strings.HasSuffix(step.Hint, ".") {
+		t.Errorf("hint %q is not made of sentences", step.Hint)
 	}
 	got := ""
-	if step.Hint.Fix != nil {
-		got = step.Hint.Fix.Field + "=" + step.Hint.Fix.Value
+	if step.Fix != nil {
+		got = step.Fix.Field + "=" + step.Fix.Value
 	}
 	if !strings.HasPrefix(got, fix) || fix == "" && got != "" {
 		t.Errorf("fix %q, want %q", got, fix)

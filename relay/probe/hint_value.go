@@ -7,12 +7,12 @@ import (
 )
 
 // values: the value was found, and is not one of those expected, but nearly.
-func (e evidence) values() *Hint {
+func (e evidence) values() *advice {
 	if e.verdict.cause != causeNoMatch {
 		return nil
 	}
 	found := candidates(e.verdict.found)
-	for _, near := range []func(value, string) *Hint{nearCase, nearBlank, nearQuotes, nearNumber, nearType} {
+	for _, near := range []func(value, string) *advice{nearCase, nearBlank, nearQuotes, nearNumber, nearType} {
 		for _, f := range found {
 			for i, want := range e.c.Ping.SuccessValues {
 				h := near(f, want)
@@ -32,30 +32,30 @@ func (e evidence) values() *Hint {
 // expect is the fix that takes the value as it was found.
 func expect(f value) *Fix { return &Fix{Label: "Expect " + shorten(f.text, 30), Value: f.text} }
 
-func nearCase(f value, want string) *Hint {
+func nearCase(f value, want string) *advice {
 	if !strings.EqualFold(f.text, want) {
 		return nil
 	}
-	return &Hint{ID: "value-case", Text: fmt.Sprintf("Found %s, expected %s: upper and lower case count.", show(f.text), show(want)), Fix: expect(f)}
+	return &advice{ID: "value-case", Text: fmt.Sprintf("Found %s, expected %s: upper and lower case count.", show(f.text), show(want)), Fix: expect(f)}
 }
 
-func nearBlank(f value, want string) *Hint {
+func nearBlank(f value, want string) *advice {
 	if !strings.EqualFold(strings.TrimSpace(f.text), strings.TrimSpace(want)) {
 		return nil
 	}
 	text := fmt.Sprintf("Found %s, expected %s: blanks and line breaks around a value count.", show(f.text), show(want))
-	return &Hint{ID: "value-blank", Text: text, Fix: expect(f)}
+	return &advice{ID: "value-blank", Text: text, Fix: expect(f)}
 }
 
-func nearQuotes(f value, want string) *Hint {
+func nearQuotes(f value, want string) *advice {
 	if want == "" || f.text != strings.Trim(want, `"'“”`) {
 		return nil
 	}
-	return &Hint{ID: "value-quotes", Text: fmt.Sprintf("Found %s, expected %s: write values without quotes.", show(f.text), show(want)), Fix: expect(f)}
+	return &advice{ID: "value-quotes", Text: fmt.Sprintf("Found %s, expected %s: write values without quotes.", show(f.text), show(want)), Fix: expect(f)}
 }
 
 // nearNumber: equal as numbers, written differently.
-func nearNumber(f value, want string) *Hint {
+func nearNumber(f value, want string) *advice {
 	a, ok := number(f.text)
 	if !ok {
 		return nil
@@ -64,21 +64,21 @@ func nearNumber(f value, want string) *Hint {
 	if !ok || a.Cmp(b) != 0 {
 		return nil
 	}
-	return &Hint{ID: "value-number", Text: fmt.Sprintf("Found %s, expected %s: numbers are compared as they are written.", show(f.text), show(want)), Fix: expect(f)}
+	return &advice{ID: "value-number", Text: fmt.Sprintf("Found %s, expected %s: numbers are compared as they are written.", show(f.text), show(want)), Fix: expect(f)}
 }
 
 // nearType: a number where text was expected, or the other way round.
-func nearType(f value, want string) *Hint {
+func nearType(f value, want string) *advice {
 	_, wantsNumber := number(want)
 	switch {
 	case f.kind == kindNumber && !wantsNumber:
-		return &Hint{ID: "value-type", Text: fmt.Sprintf("Found the number %s where the text %s was expected. If %s is how the application says yes, expect that.", f.text, show(want), f.text)}
+		return &advice{ID: "value-type", Text: fmt.Sprintf("Found the number %s where the text %s was expected. If %s is how the application says yes, expect that.", f.text, show(want), f.text)}
 	case f.kind == kindText && wantsNumber:
-		return &Hint{ID: "value-type", Text: fmt.Sprintf("Found the text %s where the number %s was expected. If %s is how the application says yes, expect that.", show(f.text), want, show(f.text))}
+		return &advice{ID: "value-type", Text: fmt.Sprintf("Found the text %s where the number %s was expected. If %s is how the application says yes, expect that.", show(f.text), want, show(f.text))}
 	case f.kind == kindBool && wantsNumber:
-		return &Hint{ID: "value-type", Text: fmt.Sprintf("Found %s where the number %s was expected: write true or false.", f.text, want)}
+		return &advice{ID: "value-type", Text: fmt.Sprintf("Found %s where the number %s was expected: write true or false.", f.text, want)}
 	case f.kind == kindObject:
-		return &Hint{ID: "value-object", Text: "The path finds an object, and values are compared with text, numbers, true, false or null. Let the path go on to one of its members."}
+		return &advice{ID: "value-object", Text: "The path finds an object, and values are compared with text, numbers, true, false or null. Let the path go on to one of its members."}
 	}
 	return nil
 }

@@ -121,9 +121,7 @@ func (r *run) step(name string, do func(*Step)) {
 		s.DurationMs = milliseconds(r.clock().Sub(start))
 	}
 	s.Message = r.mask.text(s.Message)
-	if s.Hint != nil {
-		s.Hint.Text = r.mask.text(s.Hint.Text)
-	}
+	s.Hint = r.mask.text(s.Hint)
 	if s.Status == Failed {
 		r.failed, r.result.OK = name, false
 	}
@@ -167,7 +165,7 @@ func (r *run) agent(s *Step) {
 	if len(machines) == 0 {
 		s.Status, s.Code = Failed, string(proto.CodeAgentOffline)
 		s.Message = "The agent is offline: none of its machines is connected to the relay."
-		s.Hint = agentOffline()
+		agentOffline().give(s)
 		return
 	}
 	names := make([]string, 0, len(machines))
@@ -222,7 +220,8 @@ func (r *run) signIn(ctx context.Context, s *Step) {
 		e.failure = road.Failure(ctx, err)
 		s.Code, s.Message = string(e.failure.Code), e.failure.Detail
 	}
-	s.Status, s.Hint = Failed, e.hint()
+	s.Status = Failed
+	e.hint().give(s)
 }
 
 // signedIn tells what the session is made of; a cookie's name is no secret.
@@ -242,7 +241,7 @@ func (r *run) signedIn(a *session.Attempt) string {
 func (r *run) ping(ctx context.Context, s *Step) {
 	if r.c.Ping.URI == "" {
 		s.Status, s.Message = Failed, "There is nothing to test: the connection has neither a sign-in nor a ping URI."
-		s.Hint = &Hint{ID: "nothing-to-test", Text: "Enter a ping URI: a resource that the application answers with 2xx when all is well, such as /me."}
+		(&advice{ID: "nothing-to-test", Text: "Enter a ping URI: a resource that the application answers with 2xx when all is well, such as /me."}).give(s)
 		return
 	}
 	u, err := r.c.URL(r.c.Ping.URI)
@@ -263,7 +262,8 @@ func (r *run) ping(ctx context.Context, s *Step) {
 	e := evidence{c: r.c, step: StepPing, attempt: r.attempt, exchange: exchange, clock: r.clock}
 	if err != nil {
 		e.failure = road.Failure(ctx, err)
-		s.Status, s.Code, s.Message, s.Hint = Failed, string(e.failure.Code), e.failure.Detail, e.hint()
+		s.Status, s.Code, s.Message = Failed, string(e.failure.Code), e.failure.Detail
+		e.hint().give(s)
 		return
 	}
 	last := exchange.Last()
@@ -279,7 +279,8 @@ func (r *run) ping(ctx context.Context, s *Step) {
 		}
 		return
 	}
-	s.Status, s.Hint = Failed, e.hint()
+	s.Status = Failed
+	e.hint().give(s)
 }
 
 func (r *run) warn(text string) {

@@ -88,7 +88,7 @@ func TestAFailedStepLeavesTheLaterOnesOut(t *testing.T) {
 	if diff := cmp.Diff([]string{"agent failed", "sign-in skipped", "ping skipped"}, statuses(r)); diff != "" {
 		t.Error(diff)
 	}
-	if step := failed(t, r); step.Code != "agent_offline" || step.Hint.ID != "agent-offline" {
+	if step := failed(t, r); step.Code != "agent_offline" || step.HintID != "agent-offline" {
 		t.Errorf("%+v", step)
 	}
 	if m := r.Steps[2].Message; m != "Skipped, because the agent step failed." {

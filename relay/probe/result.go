@@ -43,7 +43,9 @@ type Step struct {
 	Status     Status        `json:"status" enum:"running,ok,failed,skipped"`
 	Code       string        `json:"code,omitempty" doc:"The error code, where the step failed for want of an answer."`
 	Message    string        `json:"message" doc:"One plain sentence."`
-	Hint       *Hint         `json:"hint,omitempty"`
+	Hint       string        `json:"hint,omitempty" doc:"What to change so that the step passes next time."`
+	HintID     string        `json:"hintId,omitempty" doc:"Stable name of the hint, such as value-case."`
+	Fix        *Fix          `json:"fix,omitempty" doc:"The change, where one click can make it."`
 	StartMs    float64       `json:"startMs" doc:"Since the test began."`
 	DurationMs float64       `json:"durationMs"`
 	Request    *HTTPRequest  `json:"request,omitempty"`
@@ -51,14 +53,6 @@ type Step struct {
 	Timing     *Timing       `json:"timing,omitempty"`
 	// Hops are the answers before the last one, where redirects were followed.
 	Hops []Hop `json:"hops,omitempty"`
-}
-
-// Hint says what to change so that the step passes next time.
-type Hint struct {
-	ID   string `json:"id" doc:"Stable name of the hint, such as value-case."`
-	Text string `json:"text"`
-	// Fix, where one click can mend it.
-	Fix *Fix `json:"fix,omitempty"`
 }
 
 // Fix sets one field of the connection's form to a value.

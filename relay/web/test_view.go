@@ -55,8 +55,8 @@ func newStepView(s probe.Step, in testContext) stepView {
 		v.Body = pickable(s.Response.Body)
 		v.Pickable = v.Body != nil
 	}
-	if s.Hint != nil && s.Hint.Fix != nil && in.editPath != "" {
-		v.FixHref = in.editPath + "?" + url.Values{"set": {s.Hint.Fix.Field}, "to": {s.Hint.Fix.Value}}.Encode()
+	if s.Fix != nil && in.editPath != "" {
+		v.FixHref = in.editPath + "?" + url.Values{"set": {s.Fix.Field}, "to": {s.Fix.Value}}.Encode()
 	}
 	return v
 }

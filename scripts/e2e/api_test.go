@@ -31,10 +31,7 @@ type testResult struct {
 		Status  string `json:"status"`
 		Code    string `json:"code"`
 		Message string `json:"message"`
-		Hint    *struct {
-			ID   string `json:"id"`
-			Text string `json:"text"`
-		} `json:"hint"`
+		Hint    string `json:"hint"`
 	} `json:"steps"`
 	Session *struct {
 		ID string `json:"id"`

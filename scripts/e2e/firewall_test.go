@@ -51,7 +51,7 @@ func TestThroughTheFirewall(t *testing.T) {
 			t.Fatalf("got %+v", r)
 		}
 		failed := r.Steps[1]
-		if failed.Hint == nil || !strings.Contains(failed.Message+" "+failed.Hint.Text, "no cookie") {
+		if failed.Hint == "" || !strings.Contains(failed.Message+" "+failed.Hint, "no cookie") {
 			t.Fatalf("got %+v, hint %+v", failed, failed.Hint)
 		}
 	})
