@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -27,6 +28,7 @@ type cluster struct {
 
 	dir    string
 	server *exec.Cmd
+	ended  chan struct{} // closed when the server has ended
 
 	mu        sync.Mutex // guards databases
 	databases int
@@ -66,7 +68,7 @@ func StopPostgres() {
 	if postgres.server != nil {
 		// A fast shutdown: open connections are closed.
 		_ = postgres.server.Process.Signal(os.Interrupt)
-		_ = postgres.server.Wait()
+		<-postgres.ended
 		postgres.server = nil
 	}
 	if postgres.dir != "" {
@@ -114,7 +116,21 @@ func (c *cluster) start() (lack string, err error) {
 		"-c", "listen_addresses=", "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off",
 		"-c", "max_connections=300", "-c", "shared_buffers=32MB")
 	server.SysProcAttr, server.Dir, server.Stdout, server.Stderr = attributes, c.dir, log, log
-	if err := server.Start(); err != nil {
+	started := make(chan error)
+	c.ended = make(chan struct{})
+	go func() {
+		// Linux sends the parent-death signal when the *thread* that started
+		// the server ends. This goroutine keeps its thread for as long as the
+		// server lives.
+		runtime.LockOSThread()
+		err := server.Start()
+		started <- err
+		if err == nil {
+			_ = server.Wait() // it is stopped by a signal
+			close(c.ended)
+		}
+	}()
+	if err := <-started; err != nil {
 		return "", err
 	}
 	c.server = server

@@ -55,6 +55,9 @@ func (h *Hub) run(t *tunnel) {
 		h.log.Warn("clock of the agent is off",
 			zap.String("agent", t.hello.AgentID), zap.String("instance", t.hello.InstanceID), zap.Duration("ahead", t.clockOffset))
 	}
+	if h.revokedMeanwhile(t) {
+		t.close("the enrolment was revoked")
+	}
 	h.record(t)
 	err := t.listen()
 	h.unregister(t)
@@ -64,6 +67,16 @@ func (h *Hub) run(t *tunnel) {
 		zap.String("agent", t.hello.AgentID), zap.String("instance", t.hello.InstanceID), zap.Int("slot", t.hello.Slot),
 		zap.String("reason", reason), zap.Duration("lived", h.opts.Clock().Sub(t.connectedAt)))
 	h.recordGone(t, reason)
+}
+
+// revokedMeanwhile reports whether the enrolment was revoked after the
+// handshake had looked it up and before the tunnel was registered: Disconnect
+// found nothing to close then. From here on it does.
+func (h *Hub) revokedMeanwhile(t *tunnel) bool {
+	ctx, cancel := context.WithTimeout(h.life, directoryTimeout)
+	defer cancel()
+	_, err := h.opts.Directory.Enrolled(ctx, t.hello.AgentID, t.hello.InstanceID)
+	return errors.Is(err, ErrNotEnrolled)
 }
 
 // listen reads the agent's control stream until the tunnel ends.

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -332,6 +333,27 @@ func TestRevokedInstanceIsCutOffAndRefused(t *testing.T) {
 	})
 	testkit.Eventually(t, patience, "the directory knows why", func() error {
 		return has(r.dir.lines(), "the instance was removed")
+	})
+}
+
+// TestInstanceRevokedDuringItsHandshakeIsCutOff: the look-up found it, and
+// when its tunnels were to be closed there were none yet.
+func TestInstanceRevokedDuringItsHandshakeIsCutOff(t *testing.T) {
+	r := newRelay(t, false)
+	key := r.dir.enrol("agt_1", "ins_1")
+	var once sync.Once
+	r.dir.lookedUp = func(agentID, instanceID string) {
+		once.Do(func() {
+			r.dir.revoke(agentID, instanceID)
+			r.hub.Disconnect(agentID, instanceID, "the instance was removed")
+		})
+	}
+	s := r.agent(key, forwarding(t), nil)
+	testkit.Eventually(t, patience, "the agent is refused, and holds no tunnel", func() error {
+		if st := s.link.Status(); st.Refusal != string(proto.RefusedUnknown) || len(r.hub.Instances("agt_1")) > 0 {
+			return fmt.Errorf("%+v", st)
+		}
+		return nil
 	})
 }
 

@@ -43,12 +43,17 @@ type directory struct {
 	mu       sync.Mutex
 	enrolled map[string]hub.Enrolled // by agent and instance
 	history  []string
+	lookedUp func(agentID, instanceID string) // called after each answer; may be nil
 }
 
 func (d *directory) Enrolled(_ context.Context, agentID, instanceID string) (hub.Enrolled, error) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	e, ok := d.enrolled[agentID+"/"+instanceID]
+	lookedUp := d.lookedUp
+	d.mu.Unlock()
+	if lookedUp != nil {
+		lookedUp(agentID, instanceID)
+	}
 	if !ok {
 		return hub.Enrolled{}, hub.ErrNotEnrolled
 	}
