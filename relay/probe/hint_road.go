@@ -29,8 +29,7 @@ func (e evidence) roads() *advice {
 	case proto.CodePolicyDenied:
 		return e.policy()
 	case proto.CodeAddressForbidden:
-		return &advice{ID: "private-address", Text: fmt.Sprintf("%s is %s, which is not a public address, and cloud mode reaches public ones only. Choose on-premise mode and an agent in that network. Where the relay itself may reach it, its operator can allow the address with --allow-private-targets.",
-			orUnknown(fact("host")), orUnknown(fact("address")))}
+		return privateAddress(fact("host"), fact("address"))
 	case proto.CodeTunnelLost:
 		return &advice{ID: "tunnel-lost", Text: "The agent's tunnel broke while the request was under way. It comes back by itself within seconds; test again then. If it keeps breaking, look into the agent's log."}
 	case proto.CodeValidation:
@@ -170,3 +169,12 @@ func day(rfc3339 string) string {
 }
 
 func upperFirst(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
+
+func privateAddress(host, address string) *advice {
+	where := orUnknown(host)
+	if address != "" && address != host {
+		where += " has the address " + address + ", which"
+	}
+	return &advice{ID: "private-address", Text: where + " is not public, and cloud mode reaches public addresses only. Choose on-premise mode and an agent in that network. " +
+		"Where the relay itself may reach it, its operator can allow the address with --allow-private-targets."}
+}
