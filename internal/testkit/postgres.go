@@ -42,7 +42,7 @@ var postgres cluster
 // The first call starts a throw-away server, as user postgres where the test
 // runs as root; it listens on a Unix socket only. The test ends through Missing
 // where PostgreSQL is not installed. TestMain of a package that calls it must
-// call StopPostgres.
+// run its tests by PostgresMain, or call StopPostgres.
 func Postgres(t testing.TB) string {
 	t.Helper()
 	postgres.once.Do(func() { postgres.lack, postgres.err = postgres.start() })
@@ -75,6 +75,16 @@ func StopPostgres() {
 		_ = os.RemoveAll(postgres.dir)
 		postgres.dir = ""
 	}
+}
+
+// PostgresMain runs a package's tests and stops the server that they shared,
+// before goleak.VerifyTestMain looks for what is still running.
+type PostgresMain struct{ *testing.M }
+
+// Run runs the tests; see testing.M.
+func (m PostgresMain) Run() int {
+	defer StopPostgres()
+	return m.M.Run()
 }
 
 // start makes and starts the server. lack says which part is absent.

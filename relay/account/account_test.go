@@ -1,7 +1,6 @@
 package account
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -18,10 +17,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		testkit.StopPostgres()
-		os.Exit(code)
-	}))
+	goleak.VerifyTestMain(testkit.PostgresMain{M: m})
 }
 
 // house is accounts on an empty store, with a clock that the test moves.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -25,10 +24,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		testkit.StopPostgres()
-		os.Exit(code)
-	}))
+	goleak.VerifyTestMain(testkit.PostgresMain{M: m})
 }
 
 // site is a registry on an empty store, with a clock and machines that the

@@ -17,10 +17,7 @@ func TestMain(m *testing.M) {
 	if dsn := os.Getenv(openDSN); dsn != "" {
 		os.Exit(openInChild(dsn))
 	}
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		testkit.StopPostgres()
-		os.Exit(code)
-	}))
+	goleak.VerifyTestMain(testkit.PostgresMain{M: m})
 }
 
 // engines runs a test on each engine: the queries are the same, so must be
