@@ -14,33 +14,43 @@ import (
 	"strings"
 )
 
-// system is one operating system and processor that is shipped for.
+// shipped is the operating systems and processors that are shipped for.
+const shipped = "linux/amd64,linux/arm64,windows/amd64,darwin/amd64,darwin/arm64"
+
+// system is one of them.
 type system struct{ os, arch string }
 
-var systems = []system{
-	{"linux", "amd64"}, {"linux", "arm64"},
-	{"windows", "amd64"},
-	{"darwin", "amd64"}, {"darwin", "arm64"},
-}
-
-var binaries = []struct{ name, source string }{
-	{"sallyport-relay", "./relay"},
-	{"sallyport-agent", "./agent"},
+// parse reads a list such as shipped.
+func parse(list string) ([]system, error) {
+	var systems []system
+	for name := range strings.SplitSeq(list, ",") {
+		os, arch, ok := strings.Cut(name, "/")
+		if !ok {
+			return nil, fmt.Errorf("%q: want OS/ARCH, such as linux/arm64", name)
+		}
+		systems = append(systems, system{os, arch})
+	}
+	return systems, nil
 }
 
 func main() {
 	version := flag.String("version", "0.0.0-dev", "the version that the binaries report")
 	commit := flag.String("commit", "", "the commit that the binaries report")
 	out := flag.String("out", "dist", "the `folder` for the archives")
+	list := flag.String("systems", shipped, "what to build for, as OS/ARCH,…")
 	check := flag.Bool("check", false, "only build, and write nothing")
 	flag.Parse()
-	if err := run(*version, *commit, *out, *check); err != nil {
+	systems, err := parse(*list)
+	if err == nil {
+		err = run(systems, *version, *commit, *out, *check)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "package:", err)
 		os.Exit(1)
 	}
 }
 
-func run(version, commit, out string, check bool) error {
+func run(systems []system, version, commit, out string, check bool) error {
 	work, err := os.MkdirTemp("", "sallyport-package-")
 	if err != nil {
 		return err
@@ -84,16 +94,16 @@ func build(s system, version, commit, work string) ([]string, error) {
 	const buildinfo = "sallyport/internal/buildinfo"
 	ldflags := fmt.Sprintf("-s -w -X %[1]s.version=%[2]s -X %[1]s.commit=%[3]s", buildinfo, version, commit)
 	var files []string
-	for _, b := range binaries {
-		path := filepath.Join(work, s.os+"-"+s.arch, b.name)
+	for _, program := range []string{"relay", "agent"} {
+		path := filepath.Join(work, s.os+"-"+s.arch, "sallyport-"+program)
 		if s.os == "windows" {
 			path += ".exe"
 		}
-		cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", ldflags, "-o", path, b.source)
+		cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", ldflags, "-o", path, "./"+program)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+s.os, "GOARCH="+s.arch)
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 		if err := cmd.Run(); err != nil {
-			return nil, fmt.Errorf("build %s for %s/%s: %w", b.name, s.os, s.arch, err)
+			return nil, fmt.Errorf("build %s for %s/%s: %w", program, s.os, s.arch, err)
 		}
 		files = append(files, path)
 	}
