@@ -14,6 +14,7 @@ import (
 type door struct {
 	url    string      // of the target's root, without a trailing slash
 	header http.Header // that each request needs
+	parts  []part      // what it leads through
 }
 
 // client is a fresh HTTP client with connections of its own.

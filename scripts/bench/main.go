@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -48,6 +49,9 @@ func main() {
 	isQuick := flag.Bool("quick", false, "small sizes and one round: shows that it works, not how fast")
 	rounds := flag.Int("rounds", 0, "how many rounds; by default 5, or 1 with --quick")
 	report := flag.String("json", "", "write the figures to this `file` too")
+	rowsLike := flag.String("rows", "", "measure only the rows whose id or name matches this `regexp`")
+	ways := flag.String("ways", "", "measure only these `ways`: direct,ssh,sallyport")
+	pause := flag.Duration("pause", 0, "wait so long before measuring: time to attach a profiler to the processes, which are named")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -63,7 +67,11 @@ func main() {
 	if *rounds > 0 {
 		p.rounds = *rounds
 	}
-	exit(run(ctx, *bin, p, *report))
+	wanted, err := choose(*rowsLike, *ways)
+	if err != nil {
+		exit(err)
+	}
+	exit(run(ctx, *bin, wanted, p, *pause, *report))
 }
 
 func exit(err error) {
@@ -73,13 +81,22 @@ func exit(err error) {
 	}
 }
 
-func run(ctx context.Context, bin string, p plan, report string) error {
-	s, err := setUp(ctx, bin)
+func run(ctx context.Context, bin string, wanted choice, p plan, pause time.Duration, report string) error {
+	s, err := setUp(ctx, bin, wanted)
 	if err != nil {
 		return err
 	}
 	defer s.tearDown()
-	figures := newFigures(s.ways)
+	fmt.Println("processes: " + s.pids())
+	if pause > 0 {
+		fmt.Printf("measuring begins in %v\n", pause)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	figures := newFigures(wanted.rows, s.ways)
 	began := time.Now()
 	var longest time.Duration
 	for i := range p.rounds {
@@ -88,7 +105,7 @@ func run(ctx context.Context, bin string, p plan, report string) error {
 			break
 		}
 		start := time.Now()
-		if err := round(ctx, s.ways, p, figures); err != nil {
+		if err := round(ctx, i, wanted.rows, s.ways, p, figures); err != nil {
 			return err
 		}
 		longest = max(longest, time.Since(start))
@@ -103,9 +120,11 @@ func run(ctx context.Context, bin string, p plan, report string) error {
 	return figures.writeJSON(report)
 }
 
-// round measures every row once over every way.
-func round(ctx context.Context, ways []*way, p plan, f *figures) error {
-	for _, row := range rows() {
+// round measures every row once over every way. Each round begins with another
+// way, so that none always comes first.
+func round(ctx context.Context, i int, rows []*row, ways []*way, p plan, f *figures) error {
+	ways = slices.Concat(ways[i%len(ways):], ways[:i%len(ways)])
+	for _, row := range rows {
 		for _, w := range ways {
 			door := w.near
 			if row.far {
@@ -114,11 +133,13 @@ func round(ctx context.Context, ways []*way, p plan, f *figures) error {
 			if door == nil {
 				continue
 			}
-			values, err := row.measure(ctx, door, p)
+			before := usageOf(door.parts)
+			got, err := row.measure(ctx, door, p)
 			if err != nil {
 				return fmt.Errorf("%s by %s: %w", row.name, w.name, err)
 			}
-			f.add(row, w, values)
+			f.add(row, w, got.values)
+			f.addCosts(row, w, costs(door.parts, before, usageOf(door.parts), got.work))
 		}
 	}
 	return nil

@@ -11,34 +11,42 @@ import (
 
 // row is one line of the table.
 type row struct {
+	id      string // short, for --rows
 	name    string
 	unit    string
-	more    bool // more is better
-	far     bool // measured over the long path
-	second  *row // a second figure that the same measurement yields
-	measure func(ctx context.Context, d *door, p plan) ([]float64, error)
+	more    bool   // more is better
+	far     bool   // measured over the long path
+	per     string // what its costs are for: a request, or a MB
+	second  *row   // a second figure that the same measurement yields
+	measure func(ctx context.Context, d *door, p plan) (sample, error)
+}
+
+// sample is what one measurement yields.
+type sample struct {
+	values []float64 // the row's, then its second's
+	work   float64   // requests or MB, by which costs are divided
 }
 
 // rows are in the order of the design's table.
 func rows() []*row {
 	return []*row{
-		{name: "small GET, 1 client, median", unit: "ms", measure: oneClient},
-		{name: "small GET, 32 clients", unit: "req/s", more: true, measure: manyClients},
-		{name: "download", unit: "MB/s", more: true, measure: download},
-		{name: "upload", unit: "MB/s", more: true, measure: upload},
-		{name: "small GET p99 while 2 downloads run", unit: "ms", measure: underLoad,
-			second: &row{name: "those downloads meanwhile", unit: "MB/s", more: true}},
-		{name: "download at 80 ms round trip", unit: "MB/s", more: true, far: true, measure: farDownload},
-		{name: "cold plain request at 80 ms", unit: "ms", far: true, measure: cold},
+		{id: "small-1", per: "request", name: "small GET, 1 client, median", unit: "ms", measure: oneClient},
+		{id: "small-32", per: "request", name: "small GET, 32 clients", unit: "req/s", more: true, measure: manyClients},
+		{id: "download", per: "MB", name: "download", unit: "MB/s", more: true, measure: download},
+		{id: "upload", per: "MB", name: "upload", unit: "MB/s", more: true, measure: upload},
+		{id: "mixed", per: "MB", name: "small GET p99 while 2 downloads run", unit: "ms", measure: underLoad,
+			second: &row{id: "mixed-rate", name: "those downloads meanwhile", unit: "MB/s", more: true}},
+		{id: "far-download", per: "MB", name: "download at 80 ms round trip", unit: "MB/s", more: true, far: true, measure: farDownload},
+		{id: "cold", per: "request", name: "cold plain request at 80 ms", unit: "ms", far: true, measure: cold},
 	}
 }
 
-func oneClient(ctx context.Context, d *door, p plan) ([]float64, error) {
+func oneClient(ctx context.Context, d *door, p plan) (sample, error) {
 	times, err := repeat(ctx, d, p.smallFor)
 	if err != nil {
-		return nil, err
+		return sample{}, err
 	}
-	return []float64{ms(quantile(times, 0.5))}, nil
+	return sample{values: []float64{ms(quantile(times, 0.5))}, work: float64(len(times))}, nil
 }
 
 // repeat sends small requests one after the other, and returns how long each
@@ -62,62 +70,68 @@ func repeat(ctx context.Context, d *door, during time.Duration) ([]time.Duration
 	return times, nil
 }
 
-func manyClients(ctx context.Context, d *door, p plan) ([]float64, error) {
+func manyClients(ctx context.Context, d *door, p plan) (sample, error) {
 	c, done := client()
 	defer done()
 	var (
-		all    sync.WaitGroup
-		count  atomic.Int64
-		failed = make(chan error, 32)
+		all     sync.WaitGroup
+		total   atomic.Int64
+		counted atomic.Int64
+		failed  = make(chan error, 32)
 	)
-	began := time.Now()
+	// The first tenth warms the connections and doesn't count.
+	from := time.Now().Add(p.smallFor / 10)
+	until := from.Add(p.smallFor)
 	for range cap(failed) {
 		all.Go(func() {
-			for time.Since(began) < p.smallFor {
+			for time.Now().Before(until) {
 				if err := d.get(ctx, c); err != nil {
 					failed <- err
 					return
 				}
-				count.Add(1)
+				total.Add(1)
+				if now := time.Now(); now.After(from) && now.Before(until) {
+					counted.Add(1)
+				}
 			}
 		})
 	}
 	all.Wait()
-	took := time.Since(began)
 	select {
 	case err := <-failed:
-		return nil, err
+		return sample{}, err
 	default:
 	}
-	return []float64{float64(count.Load()) / took.Seconds()}, nil
+	return sample{values: []float64{float64(counted.Load()) / p.smallFor.Seconds()}, work: float64(total.Load())}, nil
 }
 
-func download(ctx context.Context, d *door, p plan) ([]float64, error) {
+func download(ctx context.Context, d *door, p plan) (sample, error) {
 	return timed(p.bulk, func(c *http.Client) error { return d.fetch(ctx, c, p.bulk, func(int) {}) })
 }
 
-func farDownload(ctx context.Context, d *door, p plan) ([]float64, error) {
+func farDownload(ctx context.Context, d *door, p plan) (sample, error) {
 	return timed(p.farBulk, func(c *http.Client) error { return d.fetch(ctx, c, p.farBulk, func(int) {}) })
 }
 
-func upload(ctx context.Context, d *door, p plan) ([]float64, error) {
+func upload(ctx context.Context, d *door, p plan) (sample, error) {
 	return timed(p.bulk, func(c *http.Client) error { return d.send(ctx, c, p.bulk) })
 }
 
 // timed times one transfer of n bytes and returns MB/s.
-func timed(n int64, transfer func(*http.Client) error) ([]float64, error) {
+func timed(n int64, transfer func(*http.Client) error) (sample, error) {
 	c, done := client()
 	defer done()
 	start := time.Now()
 	if err := transfer(c); err != nil {
-		return nil, err
+		return sample{}, err
 	}
-	return []float64{float64(n) / 1e6 / time.Since(start).Seconds()}, nil
+	mb := float64(n) / 1e6
+	return sample{values: []float64{mb / time.Since(start).Seconds()}, work: mb}, nil
 }
 
 // underLoad measures small requests while two downloads run without a pause:
 // their 99th percentile, and the rate of the downloads meanwhile.
-func underLoad(ctx context.Context, d *door, p plan) ([]float64, error) {
+func underLoad(ctx context.Context, d *door, p plan) (sample, error) {
 	loadCtx, cancel := context.WithCancel(ctx)
 	var (
 		loads  sync.WaitGroup
@@ -148,27 +162,28 @@ func underLoad(ctx context.Context, d *door, p plan) ([]float64, error) {
 	select {
 	case <-moving:
 	case err := <-failed:
-		return nil, err
+		return sample{}, err
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return sample{}, ctx.Err()
 	}
 	before, start := bytes.Load(), time.Now()
 	times, err := repeat(ctx, d, p.loadedFor)
 	if err != nil {
-		return nil, err
+		return sample{}, err
 	}
-	rate := float64(bytes.Load()-before) / 1e6 / time.Since(start).Seconds()
+	moved := float64(bytes.Load()-before) / 1e6
+	rate := moved / time.Since(start).Seconds()
 	select {
 	case err := <-failed:
-		return nil, err
+		return sample{}, err
 	default:
 	}
-	return []float64{ms(quantile(times, 0.99)), rate}, nil
+	return sample{values: []float64{ms(quantile(times, 0.99)), rate}, work: moved}, nil
 }
 
 // cold measures requests over a new TCP connection each: what a caller meets
 // that has not spoken to the application for a while.
-func cold(ctx context.Context, d *door, p plan) ([]float64, error) {
+func cold(ctx context.Context, d *door, p plan) (sample, error) {
 	var times []time.Duration
 	for range p.coldTimes {
 		c, done := client()
@@ -177,10 +192,10 @@ func cold(ctx context.Context, d *door, p plan) ([]float64, error) {
 		times = append(times, time.Since(start))
 		done()
 		if err != nil {
-			return nil, err
+			return sample{}, err
 		}
 	}
-	return []float64{ms(quantile(times, 0.5))}, nil
+	return sample{values: []float64{ms(quantile(times, 0.5))}, work: float64(len(times))}, nil
 }
 
 func quantile(times []time.Duration, q float64) time.Duration {

@@ -18,40 +18,44 @@ import (
 // door: the proxy of a saved connection, with an API token. The near and the
 // far path have a relay and an agent each, since an agent speaks to its relay
 // under one address.
-func (s *setup) sallyportWay(ctx context.Context, bin string) (*way, error) {
-	w := &way{name: sallyport}
-	port, err := freePort()
-	if err != nil {
-		return nil, err
+func (s *setup) sallyportWay(ctx context.Context) (*way, error) {
+	w := &way{}
+	for _, path := range []struct {
+		name string
+		far  bool
+		door **door
+	}{{"near", false, &w.near}, {"far", true, &w.far}} {
+		if !s.choice.needs(path.far) {
+			continue
+		}
+		port, err := freePort()
+		if err != nil {
+			return nil, err
+		}
+		listen := fmt.Sprintf("127.0.0.1:%d", port)
+		public := listen
+		if path.far {
+			if public, err = s.longPath(listen); err != nil {
+				return nil, err
+			}
+		}
+		if *path.door, err = s.relayAndAgent(ctx, path.name, listen, public); err != nil {
+			return nil, err
+		}
 	}
-	listen := fmt.Sprintf("127.0.0.1:%d", port)
-	if w.near, err = s.relayAndAgent(ctx, bin, "near", listen, listen); err != nil {
-		return nil, err
-	}
-	if port, err = freePort(); err != nil {
-		return nil, err
-	}
-	listen = fmt.Sprintf("127.0.0.1:%d", port)
-	forwarder, err := testkit.NewForwarder("127.0.0.1:0", listen)
-	if err != nil {
-		return nil, err
-	}
-	s.undo = append(s.undo, forwarder.Close)
-	forwarder.SetDelay(roundTrip / 2)
-	w.far, err = s.relayAndAgent(ctx, bin, "far", listen, forwarder.Addr())
-	return w, err
+	return w, nil
 }
 
 // relayAndAgent starts a relay that listens on one address and is known to its
 // agent under another, an agent, and a connection to the target.
-func (s *setup) relayAndAgent(ctx context.Context, bin, name, listen, public string) (*door, error) {
+func (s *setup) relayAndAgent(ctx context.Context, name, listen, public string) (*door, error) {
 	dir := filepath.Join(s.work, name)
 	token := "sally_bench" + rand.Text()
 	api := &apiclient.Client{Base: "http://" + listen, Token: token, HTTP: &http.Client{Timeout: 10 * time.Second}}
 
 	log := &testkit.Log{}
 	relay, err := s.launch(child.Options{
-		Name: "relay", Path: filepath.Join(bin, "sallyport-relay"), Output: log,
+		Name: "relay", Path: filepath.Join(s.bin, "sallyport-relay"), Output: log,
 		Args: []string{"serve", "--listen", listen, "--public-url", "http://" + public, "--data", filepath.Join(dir, "relay")},
 		Env:  []string{"SALLYPORT_BOOTSTRAP_TOKEN=" + token},
 	})
@@ -70,7 +74,7 @@ func (s *setup) relayAndAgent(ctx context.Context, bin, name, listen, public str
 	if err != nil {
 		return nil, err
 	}
-	path, data := filepath.Join(bin, "sallyport-agent"), filepath.Join(dir, "agent")
+	path, data := filepath.Join(s.bin, "sallyport-agent"), filepath.Join(dir, "agent")
 	if out, err := exec.CommandContext(ctx, path, "enroll", "--relay", "http://"+public, "--code", code, "--data", data).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("enrol the agent: %w: %s", err, out)
 	}
@@ -101,5 +105,6 @@ func (s *setup) relayAndAgent(ctx context.Context, bin, name, listen, public str
 	return &door{
 		url:    api.Base + "/api/v1/connections/" + connection.ID + "/proxy",
 		header: http.Header{"Authorization": {"Bearer " + token}},
+		parts:  append(s.ends(), part{"relay", relay.PID()}, part{"agent", running.PID()}),
 	}, nil
 }

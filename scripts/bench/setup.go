@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sallyport/internal/child"
+	"sallyport/internal/testkit"
 )
 
 // The names of the ways.
@@ -20,6 +21,9 @@ const (
 	sshReverse = "ssh -R"
 	sallyport  = "sallyport"
 )
+
+// wayKeys are what --ways calls them.
+var wayKeys = map[string]string{"direct": direct, "ssh": sshReverse, "sallyport": sallyport}
 
 // comeUp is how long a part may take to come up.
 const comeUp = 30 * time.Second
@@ -34,25 +38,28 @@ type way struct {
 
 // setup is everything that runs while it is measured.
 type setup struct {
-	work   string // a folder of its own
-	target string // host:port
-	ways   []*way
-	undo   []func()
+	choice    choice
+	bin       string // the folder of the binaries
+	work      string // a folder of its own
+	target    string // host:port
+	targetPID int
+	ways      []*way
+	undo      []func()
 }
 
 // setUp starts all parts. What it has started when one fails it stops again.
-func setUp(ctx context.Context, bin string) (*setup, error) {
+func setUp(ctx context.Context, bin string, wanted choice) (*setup, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*comeUp)
 	defer cancel()
-	s := &setup{}
-	if err := s.start(ctx, bin); err != nil {
+	s := &setup{choice: wanted, bin: bin}
+	if err := s.start(ctx); err != nil {
 		s.tearDown()
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *setup) start(ctx context.Context, bin string) (err error) {
+func (s *setup) start(ctx context.Context) (err error) {
 	if s.work, err = os.MkdirTemp("", "sallyport-bench-"); err != nil {
 		return err
 	}
@@ -60,17 +67,52 @@ func (s *setup) start(ctx context.Context, bin string) (err error) {
 	if err := s.startTarget(ctx); err != nil {
 		return err
 	}
-	s.ways = append(s.ways, &way{name: direct, near: &door{url: "http://" + s.target}})
-	ssh, err := s.sshWay(ctx)
-	if err != nil {
-		return err
+	for _, open := range []struct {
+		name string
+		way  func(context.Context) (*way, error)
+	}{{direct, s.directWay}, {sshReverse, s.sshWay}, {sallyport, s.sallyportWay}} {
+		if !slices.Contains(s.choice.ways, open.name) {
+			continue
+		}
+		w, err := open.way(ctx)
+		if err != nil {
+			return fmt.Errorf("%s: %w", open.name, err)
+		}
+		w.name = open.name
+		s.ways = append(s.ways, w)
 	}
-	ours, err := s.sallyportWay(ctx, bin)
-	if err != nil {
-		return err
-	}
-	s.ways = append(s.ways, ssh, ours)
 	return nil
+}
+
+// directWay reaches the target without anything between.
+func (s *setup) directWay(context.Context) (*way, error) {
+	return &way{near: &door{url: "http://" + s.target, parts: s.ends()}}, nil
+}
+
+// ends are the parts that every way has.
+func (s *setup) ends() []part {
+	return []part{{"load", os.Getpid()}, {"target", s.targetPID}}
+}
+
+// pids are the processes of all parts, for a profiler.
+func (s *setup) pids() string {
+	text := fmt.Sprintf("load %d, target %d", os.Getpid(), s.targetPID)
+	for _, w := range s.ways {
+		for _, d := range []*door{w.near, w.far} {
+			if d == nil || len(d.parts) <= 2 {
+				continue
+			}
+			path := "near"
+			if d == w.far {
+				path = "far"
+			}
+			text += fmt.Sprintf("; %s (%s)", w.name, path)
+			for _, p := range d.parts[2:] {
+				text += fmt.Sprintf(" %s %d", p.name, p.pid)
+			}
+		}
+	}
+	return text
 }
 
 // tearDown stops everything, the last started first.
@@ -117,8 +159,19 @@ func (s *setup) startTarget(ctx context.Context) error {
 		return fmt.Errorf("start the target: %w", err)
 	}
 	go func() { _, _ = io.Copy(io.Discard, output) }()
-	s.target = strings.TrimSpace(address)
+	s.target, s.targetPID = strings.TrimSpace(address), c.PID()
 	return nil
+}
+
+// longPath opens a path to an address of loopback that is as long as roundTrip.
+func (s *setup) longPath(to string) (string, error) {
+	forwarder, err := testkit.NewForwarder("127.0.0.1:0", to)
+	if err != nil {
+		return "", err
+	}
+	s.undo = append(s.undo, forwarder.Close)
+	forwarder.SetDelay(roundTrip / 2)
+	return forwarder.Addr(), nil
 }
 
 // await calls ready until it returns nil, ctx ends, or the part has died.
