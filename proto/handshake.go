@@ -65,8 +65,9 @@ type Welcome struct {
 	TunnelID string `json:"tunnelId"`
 	// AgentName is what people call the agent, for its logs and status.
 	AgentName string `json:"agentName"`
-	// HeartbeatMs is how often the relay pings. An end that has received no
-	// byte for two heartbeats and a second takes the tunnel for dead.
+	// HeartbeatMs is how often the relay pings, and how often the agent sends
+	// something at least, be it a pong that nobody asked for. An end that has
+	// received no byte for two heartbeats and a second takes the tunnel for dead.
 	HeartbeatMs int `json:"heartbeatMs"`
 	// MaxStreams is how many requests the relay sends down the tunnel at once.
 	MaxStreams int `json:"maxStreams"`

@@ -42,7 +42,7 @@ func (l *Link) dial(ctx context.Context, slot int) (*tunnel, error) {
 		drain: make(chan time.Duration, 1), ended: make(chan struct{}),
 	}
 	heartbeat := time.Duration(welcome.HeartbeatMs) * time.Millisecond
-	t.conn = wsconn.New(ws, wsconn.Options{IdleTimeout: 2*heartbeat + time.Second, Clock: l.opts.Clock})
+	t.conn = wsconn.New(ws, wsconn.Options{IdleTimeout: 2*heartbeat + time.Second})
 	if t.session, err = mux.Client(t.conn, mux.Options{RTT: rtt, Log: l.log}); err != nil {
 		_ = t.conn.Close()
 		return nil, err
@@ -53,6 +53,7 @@ func (l *Link) dial(ctx context.Context, slot int) (*tunnel, error) {
 	}
 	// Requests under way outlive ctx, by finish's leave.
 	t.ctx, t.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	t.own.Go(func() { t.beat(heartbeat) })
 	l.work.Go(t.accept)
 	return t, nil
 }

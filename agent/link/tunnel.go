@@ -30,7 +30,7 @@ type tunnel struct {
 	ctx      context.Context    // of the requests
 	cancel   context.CancelFunc
 	requests sync.WaitGroup
-	reader   sync.WaitGroup // of the relay's control stream
+	own      sync.WaitGroup // what reads the relay's control stream, and what beats
 
 	mu       sync.Mutex // guards the following
 	latency  time.Duration
@@ -48,7 +48,7 @@ func (t *tunnel) accept() {
 		}
 		if first {
 			first = false
-			t.reader.Go(func() { t.listen(stream) })
+			t.own.Go(func() { t.listen(stream) })
 			continue
 		}
 		t.count(+1)
@@ -61,7 +61,23 @@ func (t *tunnel) accept() {
 	_ = t.session.Close()
 	t.cancel()
 	t.requests.Wait()
-	t.reader.Wait()
+	t.own.Wait()
+}
+
+// beat gives the relay a sign of life at least once a heartbeat. The answers to
+// its pings are not enough: on a slow line a ping arrives behind all that was
+// sent before it, and this end may have nothing else to say meanwhile.
+func (t *tunnel) beat(heartbeat time.Duration) {
+	ticker := time.NewTicker(heartbeat / 2) // a sign is left out where something was sent since the last tick
+	defer ticker.Stop()
+	for {
+		select {
+		case <-t.session.CloseChan():
+			return
+		case <-ticker.C:
+			t.conn.SignOfLife()
+		}
+	}
 }
 
 func (t *tunnel) count(by int) {

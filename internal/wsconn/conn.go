@@ -37,7 +37,7 @@ const readLimit = 1 << 20
 // and waiting for the other end to close too.
 const closeGrace = 500 * time.Millisecond
 
-// Options of a Conn. The zero value of Clock and OnPong will do.
+// Options of a Conn. The zero value of OnPong will do.
 type Options struct {
 	// IdleTimeout is how long no byte may arrive before the connection is
 	// taken for dead. 0: for ever.
@@ -48,7 +48,6 @@ type Options struct {
 	// OnPong is told of the answer to a Ping, with the time that it took. It
 	// runs in the reader and must not block.
 	OnPong func(rtt time.Duration)
-	Clock  func() time.Time
 }
 
 // Conn is a websocket as a net.Conn. One goroutine may read while any number
@@ -57,18 +56,20 @@ type Conn struct {
 	ws   *websocket.Conn
 	opts Options
 
+	born     time.Time     // what the times below count from, so that a clock that is set does not matter
 	message  io.Reader     // the message that is being read; the reader's own
-	extended time.Time     // when the read deadline was last set; the reader's own
+	extended time.Duration // when the read deadline was last set; the reader's own
 	readDone chan struct{} // closed when Read has failed, which is for good
 	readOnce sync.Once
 	clean    atomic.Bool  // the other end closed in order
-	seen     atomic.Int64 // Unix nanoseconds of the last byte received
+	seen     atomic.Int64 // when the last byte arrived, in nanoseconds
 
 	mu       sync.Mutex // guards the following
 	changed  *sync.Cond // room in pending, flushing ended, or closed
 	pending  []byte     // what Write has gathered; nil where nothing is
 	ping     bool       // a ping is to be sent
 	pong     []byte     // the payload of a pong that is to be sent; nil: none
+	spoke    bool       // something was sent since SignOfLife last asked
 	flushing bool       // a goroutine is sending
 	closed   bool
 	err      error // why nothing can be sent any more
@@ -85,13 +86,10 @@ var _ net.Conn = (*Conn)(nil)
 // New takes over ws, on which no message is being read or written. The caller
 // closes the Conn and touches ws no more.
 func New(ws *websocket.Conn, opts Options) *Conn {
-	if opts.Clock == nil {
-		opts.Clock = time.Now
-	}
 	if opts.WriteTimeout == 0 {
 		opts.WriteTimeout = 30 * time.Second
 	}
-	c := &Conn{ws: ws, opts: opts, readDone: make(chan struct{})}
+	c := &Conn{ws: ws, opts: opts, readDone: make(chan struct{}), born: time.Now(), extended: -opts.IdleTimeout}
 	c.changed = sync.NewCond(&c.mu)
 	ws.SetReadLimit(readLimit)
 	ws.SetPingHandler(c.gotPing)
@@ -167,17 +165,17 @@ func (c *Conn) Cause() error {
 // touch notes that a byte has arrived. The deadline is moved only now and
 // then: it costs more than reading a small frame does.
 func (c *Conn) touch() {
-	now := c.opts.Clock()
-	c.seen.Store(now.UnixNano())
-	if c.opts.IdleTimeout > 0 && now.Sub(c.extended) > c.opts.IdleTimeout/16 {
+	now := time.Since(c.born)
+	c.seen.Store(int64(now))
+	if c.opts.IdleTimeout > 0 && now-c.extended > c.opts.IdleTimeout/16 {
 		c.extended = now
 		// An error means that the connection is closed; Read will say so.
 		_ = c.ws.SetReadDeadline(time.Now().Add(c.opts.IdleTimeout))
 	}
 }
 
-// LastSeen is when the last byte arrived.
-func (c *Conn) LastSeen() time.Time { return time.Unix(0, c.seen.Load()) }
+// Silent is how long no byte has arrived.
+func (c *Conn) Silent() time.Duration { return time.Since(c.born) - time.Duration(c.seen.Load()) }
 
 // ClosedInOrder reports whether the other end closed in order: it sent all
 // that it had accepted before, and nothing was lost on the way here.

@@ -60,6 +60,26 @@ func (c *Conn) Ping() {
 	c.startFlush()
 }
 
+// pingPayload is what every ping asks to have sent back, so that the answer
+// can be told from a sign of life.
+const pingPayload = "?"
+
+// SignOfLife tells the other end that this one is there, by a pong that nobody
+// has asked for (RFC 6455, section 5.5.3), unless something else was sent since
+// the last call. It does not block. An answer to the other end's ping would not
+// do: the ping may wait for long behind a body on its way here.
+func (c *Conn) SignOfLife() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	spoke := c.spoke
+	c.spoke = false
+	if spoke || c.closed || c.err != nil {
+		return
+	}
+	c.pong = []byte{}
+	c.startFlush()
+}
+
 // gotPing runs in the reader. The answer is left to the flushing goroutine: a
 // reader that waits for a full line would stop both directions.
 func (c *Conn) gotPing(payload string) error {
@@ -75,8 +95,11 @@ func (c *Conn) gotPing(payload string) error {
 }
 
 // gotPong runs in the reader.
-func (c *Conn) gotPong(string) error {
+func (c *Conn) gotPong(payload string) error {
 	c.touch()
+	if payload != pingPayload {
+		return nil // a sign of life
+	}
 	c.mu.Lock()
 	pinged := c.pinged
 	c.pinged = time.Time{}
@@ -107,6 +130,7 @@ func (c *Conn) flush() {
 	for c.err == nil && (c.pending != nil || c.ping || c.pong != nil) {
 		batch, ping, pong := c.pending, c.ping, c.pong
 		c.pending, c.ping, c.pong = nil, false, nil
+		c.spoke = true
 		if ping && c.pinged.IsZero() {
 			c.pinged = time.Now()
 		}
@@ -136,7 +160,7 @@ func (c *Conn) send(batch []byte, ping bool, pong []byte, timeout time.Duration)
 		}
 	}
 	if ping {
-		if err := c.ws.WriteControl(websocket.PingMessage, nil, deadline); err != nil {
+		if err := c.ws.WriteControl(websocket.PingMessage, []byte(pingPayload), deadline); err != nil {
 			return err
 		}
 	}

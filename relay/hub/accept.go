@@ -187,9 +187,7 @@ func (h *Hub) open(v visitor, hello *proto.Hello, enrolled Enrolled, rtt, offset
 		connectedAt: h.opts.Clock(), clockOffset: offset, rtt: rtt,
 		slots: make(chan struct{}, mux.MaxStreams),
 	}
-	t.conn = wsconn.New(v.ws, wsconn.Options{
-		IdleTimeout: idleTimeout(h.opts.Heartbeat), OnPong: t.ponged, Clock: h.opts.Clock,
-	})
+	t.conn = wsconn.New(v.ws, wsconn.Options{IdleTimeout: idleTimeout(h.opts.Heartbeat), OnPong: t.ponged})
 	session, err := mux.Server(t.conn, mux.Options{RTT: rtt, Log: h.log})
 	if err != nil {
 		return nil, err

@@ -107,26 +107,42 @@ func idleTimeout(heartbeat time.Duration) time.Duration { return 2*heartbeat + t
 // pings do not leave, and their answers do not arrive, in one moment.
 const beats = 8
 
-// beat pings every tunnel once a heartbeat.
+// beat pings every tunnel once a heartbeat. It goes by the time that has
+// passed and not by the ticks, which a process that was stopped for a moment
+// has missed: a tunnel must not wait for its ping twice as long then.
 func (h *Hub) beat() {
-	ticker := time.NewTicker(h.opts.Heartbeat / beats)
+	every := h.opts.Heartbeat / beats
+	ticker := time.NewTicker(every)
 	defer ticker.Stop()
-	for group := uint64(0); ; group = (group + 1) % beats {
+	began, done := time.Now(), int64(0)
+	for {
 		select {
 		case <-h.life.Done():
 			return
 		case <-ticker.C:
 		}
+		due := int64(time.Since(began) / every)
+		groups := dueGroups(done, due)
+		done = due
 		h.mu.Lock()
 		for _, a := range h.agents {
 			for _, t := range a.tunnels {
-				if t.sequence%beats == group {
+				if groups[t.sequence%beats] {
 					t.conn.Ping()
 				}
 			}
 		}
 		h.mu.Unlock()
 	}
+}
+
+// dueGroups are the groups whose turn came after the beat done and not later
+// than the beat due.
+func dueGroups(done, due int64) (groups [beats]bool) {
+	for beat := max(done, due-beats) + 1; beat <= due; beat++ {
+		groups[beat%beats] = true
+	}
+	return groups
 }
 
 // Drain refuses new tunnels, tells the agents to move to another relay, and

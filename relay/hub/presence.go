@@ -58,7 +58,7 @@ func (h *Hub) unregister(t *tunnel) {
 	defer h.mu.Unlock()
 	a := h.agents[t.hello.AgentID]
 	a.tunnels = slices.DeleteFunc(a.tunnels, func(other *tunnel) bool { return other == t })
-	if seen := t.conn.LastSeen(); seen.After(a.lastSeen) {
+	if seen := t.lastSeen(); seen.After(a.lastSeen) {
 		a.lastSeen = seen
 	}
 	received, sent := t.conn.Traffic()
@@ -88,7 +88,7 @@ func instancesOf(tunnels []*tunnel) []Instance {
 		in := &all[i]
 		in.Hostname, in.OS, in.Arch, in.Version = t.hello.Hostname, t.hello.OS, t.hello.Arch, t.hello.Version
 		in.ClockOffset = t.clockOffset
-		if seen := t.conn.LastSeen(); seen.After(in.LastSeenAt) {
+		if seen := t.lastSeen(); seen.After(in.LastSeenAt) {
 			in.LastSeenAt = seen
 		}
 		if rtt := t.latency(); in.Latency == 0 || rtt < in.Latency {
@@ -135,7 +135,7 @@ func (h *Hub) settle(t *tunnel, reason string) {
 			a.recorded[t.hello.InstanceID] = true
 		}
 	case i < 0 && a.recorded[t.hello.InstanceID]:
-		if err = h.opts.Directory.Disconnected(ctx, a.id, t.hello.InstanceID, t.conn.LastSeen(), reason); err == nil {
+		if err = h.opts.Directory.Disconnected(ctx, a.id, t.hello.InstanceID, t.lastSeen(), reason); err == nil {
 			delete(a.recorded, t.hello.InstanceID)
 		}
 	}
@@ -154,7 +154,7 @@ func (h *Hub) pick(agentID string, failed []*tunnel) *tunnel {
 	if a == nil || len(a.tunnels) == 0 {
 		return nil
 	}
-	stale := h.opts.Clock().Add(-h.opts.Heartbeat * 3 / 2)
+	stale := h.opts.Heartbeat * 3 / 2
 	a.next++ // among equals, each in its turn
 	var best *tunnel
 	least := 0
@@ -164,7 +164,7 @@ func (h *Hub) pick(agentID string, failed []*tunnel) *tunnel {
 		if retired || slices.Contains(failed, t) || t.session.IsClosed() {
 			continue
 		}
-		if t.conn.LastSeen().Before(stale) {
+		if t.conn.Silent() > stale {
 			load += 1 << 20 // perhaps dead: only where there is no other
 		}
 		if best == nil || load < least {

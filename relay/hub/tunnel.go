@@ -211,6 +211,9 @@ func (t *tunnel) busy() (inFlight int, retired bool) {
 	return t.inFlight, t.retired
 }
 
+// lastSeen is when the last byte arrived, by the relay's clock of now.
+func (t *tunnel) lastSeen() time.Time { return t.hub.opts.Clock().Add(-t.conn.Silent()) }
+
 func (t *tunnel) latency() time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
