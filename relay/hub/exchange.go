@@ -179,7 +179,11 @@ func (x *exchange) outcome(err error) proto.Outcome {
 		return proto.OutcomeUnknown
 	case x.refused(err), errors.As(err, &request):
 		return proto.OutcomeNotSent
-	case ended(err) && !x.stream.SessionEnded() && x.ctx.Err() == nil && !proto.Idempotent(x.req.Method):
+	case x.ctx.Err() != nil, x.body.failure() != nil:
+		// This end has given up. What the agent then writes may fail, its
+		// "started" included.
+		return proto.OutcomeUnknown
+	case ended(err) && !x.stream.SessionEnded() && !proto.Idempotent(x.req.Method):
 		return proto.OutcomeNotSent
 	}
 	return proto.OutcomeUnknown

@@ -50,6 +50,7 @@ func (r agentRoad) try(req *http.Request, began time.Time) (*http.Response, *pro
 	defer func() { body.close() }()
 	var failed []*tunnel
 	var last *proto.Error
+	perhaps := false // an attempt before may have reached the target
 	for {
 		t := h.pick(r.agentID, failed)
 		if t == nil && last != nil {
@@ -70,8 +71,12 @@ func (r agentRoad) try(req *http.Request, began time.Time) (*http.Response, *pro
 		} else if errors.Is(err, errTunnelGone) {
 			last = lost(t, proto.OutcomeNotSent, err)
 		} else {
-			return nil, givenUp(err, t, proto.OutcomeNotSent)
+			last = givenUp(err, t, proto.OutcomeNotSent)
 		}
+		if perhaps {
+			last = doubted(last, t)
+		}
+		perhaps = last.Outcome != proto.OutcomeNotSent
 		failed = append(failed, t)
 		if len(failed) == attempts || !mayRepeat(req, last) || ctx.Err() != nil {
 			return nil, last
@@ -82,6 +87,19 @@ func (r agentRoad) try(req *http.Request, began time.Time) (*http.Response, *pro
 		}
 		body = next
 	}
+}
+
+// doubted is the failure e of an attempt, said of the whole request where an
+// attempt before it may have reached the target.
+func doubted(e *proto.Error, t *tunnel) *proto.Error {
+	switch {
+	case e.Outcome != proto.OutcomeNotSent:
+	case e.Code == proto.CodeTunnelLost:
+		return lost(t, proto.OutcomeUnknown, e.Err)
+	default:
+		e.Outcome = proto.OutcomeUnknown
+	}
+	return e
 }
 
 // mayRepeat reports whether the request may be sent once more after it failed

@@ -113,6 +113,28 @@ func TestSafeRequestsAreRepeatedOnAnotherTunnel(t *testing.T) {
 	}
 }
 
+// TestNotSentIsSaidOfTheWholeRequest: the second attempt was certainly not
+// sent, but the first may have been.
+func TestNotSentIsSaidOfTheWholeRequest(t *testing.T) {
+	const refused = `{"detail":"nobody listens","outcome":"not_sent"}`
+	r := newRelay(t, false)
+	var tries atomic.Int32
+	serve := func(ctx context.Context, stream net.Conn) {
+		if _, err := http.ReadRequest(bufio.NewReader(stream)); err != nil || tries.Add(1) == 1 {
+			return // without an answer
+		}
+		_, _ = fmt.Fprintf(stream, "HTTP/1.1 502 Bad Gateway\r\n%s: %s\r\nContent-Length: %d\r\n\r\n%s",
+			proto.HeaderError, proto.CodeTargetRefused, len(refused), refused)
+	}
+	r.agent(r.dir.enrol("agt_1", "ins_1"), serve, nil)
+	r.awaitTunnels(2)
+	_, err := r.send(t.Context(), "GET", "http://erp.internal/x", nil)
+	wantError(t, err, proto.CodeTargetRefused, proto.OutcomeUnknown)
+	if tries.Load() != 2 {
+		t.Errorf("%d tries", tries.Load())
+	}
+}
+
 func TestAgentOfflineNamesItAndSinceWhen(t *testing.T) {
 	r := newRelay(t, false)
 	_, err := r.send(t.Context(), "GET", "http://erp.internal/", nil)
