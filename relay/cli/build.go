@@ -93,6 +93,11 @@ func build(ctx context.Context, c *config.Config, public *url.URL, log *zap.Logg
 		},
 		PublicURL: public, RelayID: id, Clock: time.Now, Log: log.Named("registry"),
 	})
+	if err := reg.Begin(ctx); err != nil {
+		return nil, fmt.Errorf("database: %w", err)
+	}
+	r.closeLater(func() error { return leave(reg) })
+	r.background(reg.Attend)
 	r.hub = hub.New(hub.Options{
 		Directory: reg, Events: events, Log: log.Named("hub"), Clock: time.Now,
 		RelayID: id, PublicURL: public, Registerer: r.figures,
@@ -190,6 +195,24 @@ func welcome(out io.Writer, public *url.URL, link string) {
 
 // stopping ends what would otherwise last: event streams, and being ready.
 func (r *relay) stopping() { close(r.closing) }
+
+// leaveTime bounds the last word of a relay to a database that may be gone.
+const leaveTime = 5 * time.Second
+
+// leave tells the other relays that this one has stopped.
+func leave(reg *registry.Registry) error {
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
+	defer cancel()
+	return reg.Leave(ctx)
+}
+
+// background runs work until the relay is closed.
+func (r *relay) background(work func(context.Context)) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { defer close(ended); work(ctx) }()
+	r.closeLater(func() error { cancel(); <-ended; return nil })
+}
 
 func (r *relay) closeLater(f func() error) { r.closers = append(r.closers, f) }
 

@@ -68,7 +68,7 @@ func (r *Registry) Agent(ctx context.Context, actor account.Actor, id string) (A
 }
 
 // complete adds machines, use and live state to rows, by two queries however
-// many there are.
+// many there are, and a third where other relays share the store.
 func (r *Registry) complete(ctx context.Context, actor account.Actor, rows []store.Agent) ([]Agent, error) {
 	ids := make([]string, len(rows))
 	for i, row := range rows {
@@ -83,20 +83,29 @@ func (r *Registry) complete(ctx context.Context, actor account.Actor, rows []sto
 	if err != nil {
 		return nil, fault(err, "agent")
 	}
+	present, err := w.Present(ctx, ids, r.roster.elsewhere())
+	if err != nil {
+		return nil, fault(err, "agent")
+	}
+	elsewhere := make(map[string]store.Presence, len(present))
+	for _, p := range present {
+		elsewhere[p.InstanceID] = p
+	}
 	machines := make(map[string][]store.Instance, len(rows))
 	for _, in := range enrolled {
 		machines[in.AgentID] = append(machines[in.AgentID], in)
 	}
 	agents := make([]Agent, len(rows))
 	for i, row := range rows {
-		agents[i] = withPresence(row, machines[row.ID], r.Presence.Instances(row.ID))
+		agents[i] = withPresence(row, machines[row.ID], r.Presence.Instances(row.ID), elsewhere)
 		agents[i].UsedBy = uses[row.ID]
 	}
 	return agents, nil
 }
 
-// withPresence joins what is on file with who is connected now.
-func withPresence(row store.Agent, enrolled []store.Instance, connected []hub.Instance) Agent {
+// withPresence joins what is on file with who is connected now: to this relay,
+// or, by instance, to another.
+func withPresence(row store.Agent, enrolled []store.Instance, connected []hub.Instance, elsewhere map[string]store.Presence) Agent {
 	a := Agent{ID: row.ID, Name: row.Name, Status: NeverConnected, Version: row.Version, CreatedAt: row.CreatedAt,
 		Instances: make([]Instance, 0, len(enrolled))}
 	live := make(map[string]hub.Instance, len(connected))
@@ -108,6 +117,9 @@ func withPresence(row store.Agent, enrolled []store.Instance, connected []hub.In
 			Version: e.Version, ConnectedAt: e.ConnectedAt, LastSeenAt: e.LastSeenAt}}
 		if now, ok := live[e.ID]; ok {
 			in.Instance, in.Online = now, true
+			a.Status = Online
+		} else if there, ok := elsewhere[e.ID]; ok {
+			in.ConnectedAt, in.Latency, in.Online = there.ConnectedAt, there.Latency, true
 			a.Status = Online
 		}
 		if in.LastSeenAt.After(a.LastSeenAt) {
@@ -142,7 +154,7 @@ func (r *Registry) CreateAgent(ctx context.Context, actor account.Actor, name st
 		return Agent{}, fault(err, "agent")
 	}
 	r.publish(actor.WorkspaceID, event.AgentChanged, row.ID)
-	return withPresence(row, nil, nil), nil
+	return withPresence(row, nil, nil, nil), nil
 }
 
 // RenameAgent changes an agent's name. Its machines notice nothing.

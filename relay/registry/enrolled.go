@@ -28,6 +28,7 @@ func (r *Registry) Enrolled(ctx context.Context, agentID, instanceID string) (hu
 
 // Connected implements hub.Directory.
 func (r *Registry) Connected(ctx context.Context, agentID string, in hub.Instance) error {
+	counter := r.roster.counter.Add(1) // by when it was so, not by when it is written
 	w, row, err := r.enrolledInstance(ctx, agentID, in.ID)
 	if err != nil {
 		return err
@@ -41,13 +42,29 @@ func (r *Registry) Connected(ctx context.Context, agentID string, in hub.Instanc
 		if err := w.InstanceConnected(ctx, row); err != nil {
 			return err
 		}
+		held, err := r.held(ctx, w, agentID, in.ID)
+		if err != nil {
+			return err
+		}
+		fresh, err := r.say(ctx, w, store.Presence{Counter: counter, AgentID: agentID, InstanceID: in.ID, Online: true,
+			ConnectedAt: in.ConnectedAt, Latency: in.Latency})
+		switch {
+		case err != nil:
+			return err
+		case !fresh:
+			return errOutdated
+		case held:
+			return nil
+		}
 		return w.AddHistory(ctx, store.Event{ID: store.NewID("evt"), AgentID: agentID, InstanceID: in.ID,
 			Hostname: in.Hostname, Online: true, At: in.ConnectedAt})
 	})
-	if errors.Is(err, store.ErrNotFound) {
+	switch {
+	case errors.Is(err, errOutdated):
+		return nil
+	case errors.Is(err, store.ErrNotFound):
 		return fmt.Errorf("instance %q of agent %q: %w", in.ID, agentID, hub.ErrNotEnrolled)
-	}
-	if err != nil {
+	case err != nil:
 		return err
 	}
 	r.publish(row.WorkspaceID, event.AgentChanged, agentID)
@@ -57,6 +74,7 @@ func (r *Registry) Connected(ctx context.Context, agentID string, in hub.Instanc
 // Disconnected implements hub.Directory. An instance that was removed
 // meanwhile has no history any more, which is no error.
 func (r *Registry) Disconnected(ctx context.Context, agentID, instanceID string, at time.Time, reason string) error {
+	counter := r.roster.counter.Add(1)
 	w, row, err := r.enrolledInstance(ctx, agentID, instanceID)
 	if errors.Is(err, hub.ErrNotEnrolled) {
 		return nil
@@ -68,10 +86,19 @@ func (r *Registry) Disconnected(ctx context.Context, agentID, instanceID string,
 		if err := w.InstanceSeen(ctx, agentID, instanceID, at); err != nil {
 			return err
 		}
-		return w.AddHistory(ctx, store.Event{ID: store.NewID("evt"), AgentID: agentID, InstanceID: instanceID,
-			Hostname: row.Hostname, At: at, Reason: reason})
+		fresh, err := r.say(ctx, w, store.Presence{Counter: counter, AgentID: agentID, InstanceID: instanceID, ConnectedAt: row.ConnectedAt})
+		switch {
+		case err != nil:
+			return err
+		case !fresh:
+			return errOutdated
+		}
+		return r.recordOffline(ctx, w, row, at, reason)
 	})
-	if err != nil && !errors.Is(err, store.ErrReference) {
+	switch {
+	case errors.Is(err, errOutdated):
+		return nil
+	case err != nil && !errors.Is(err, store.ErrReference):
 		return err
 	}
 	r.publish(row.WorkspaceID, event.AgentChanged, agentID)

@@ -64,12 +64,15 @@ type Registry struct {
 	Options
 	enrolTries *throttle.Throttle
 	resolved   resolvedCache
+	roster     roster
 }
 
-// New makes a Registry.
+// New makes a Registry. Begin makes its relay known to others that share the
+// store.
 func New(o Options) *Registry {
 	return &Registry{
 		Options: o,
+		roster:  roster{run: store.Run{RelayID: o.RelayID}},
 		// A code has 125 random bits. This only keeps a flood of guesses from
 		// keeping the database busy.
 		enrolTries: throttle.New(throttle.Options{Burst: 20, Every: 10 * time.Second, Clock: o.Clock}),

@@ -44,19 +44,23 @@ func (w *Workspace) DeleteInstance(ctx context.Context, agentID, id string) erro
 		DELETE FROM instances WHERE workspace_id = $1 AND agent_id = $2 AND id = $3`, w.id, agentID, id)
 }
 
-// InstanceConnected records that a machine came online and what it said of itself.
+// InstanceConnected records that a machine came online and what it said of
+// itself. For other relays it does what InstanceSeen does.
 func (w *Workspace) InstanceConnected(ctx context.Context, i Instance) error {
 	return w.db.execOne(ctx, "record that the instance came online", `
-		UPDATE instances SET hostname = $4, os = $5, arch = $6, agent_version = $7, connected_at = $8, last_seen_at = $9
+		UPDATE instances SET hostname = $4, os = $5, arch = $6, agent_version = $7, connected_at = $8,
+			last_seen_at = CASE WHEN last_seen_at > $9 THEN last_seen_at ELSE $9 END
 		WHERE workspace_id = $1 AND agent_id = $2 AND id = $3`,
 		w.id, i.AgentID, i.ID, i.Hostname, i.OS, i.Arch, i.Version, toMicros(i.ConnectedAt), toMicros(i.LastSeenAt))
 }
 
-// InstanceSeen records when a machine was last heard of; never backwards.
+// InstanceSeen records when a machine was last heard of; never backwards. In a
+// transaction it also keeps other relays from recording anything of the same
+// machine until that ends.
 func (w *Workspace) InstanceSeen(ctx context.Context, agentID, id string, at time.Time) error {
 	return w.db.exec(ctx, "record when the instance was last seen", `
-		UPDATE instances SET last_seen_at = $4
-		WHERE workspace_id = $1 AND agent_id = $2 AND id = $3 AND (last_seen_at IS NULL OR last_seen_at < $4)`,
+		UPDATE instances SET last_seen_at = CASE WHEN last_seen_at > $4 THEN last_seen_at ELSE $4 END
+		WHERE workspace_id = $1 AND agent_id = $2 AND id = $3`,
 		w.id, agentID, id, toMicros(at))
 }
 

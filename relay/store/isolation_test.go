@@ -34,6 +34,8 @@ func TestOneWorkspaceCantReachAnother(t *testing.T) {
 		must(t, b.AddTest(ctx, Test{ID: NewID("tst"), ConnectionID: f.connection.ID, At: noon}))
 		must(t, b.AddHistory(ctx, Event{ID: NewID("evt"), AgentID: f.agent.ID, At: noon}))
 		must(t, b.AddAudit(ctx, Entry{ID: NewID("aud"), At: noon}))
+		_, err = b.SetPresence(ctx, Presence{Run: someRun, Counter: 1, AgentID: f.agent.ID, InstanceID: f.instance.ID, Online: true, ConnectedAt: noon})
+		must(t, err)
 
 		before := dump(t, s)
 		cases := isolationCases(a, f)
@@ -114,6 +116,16 @@ func isolationCases(a *Workspace, f foreign) map[string]func(*testing.T, context
 			notFound(t, a.InstanceConnected(ctx, Instance{ID: f.instance.ID, AgentID: f.agent.ID, ConnectedAt: noon, LastSeenAt: noon}))
 		},
 		"InstanceSeen": func(t T, ctx C) { must(t, a.InstanceSeen(ctx, f.agent.ID, f.instance.ID, noon)) },
+		"SetPresence": func(t T, ctx C) {
+			set, err := a.SetPresence(ctx, Presence{Run: someRun, Counter: 2, AgentID: f.agent.ID, InstanceID: f.instance.ID, ConnectedAt: noon})
+			if err != nil || set {
+				t.Errorf("got %v, %v", set, err)
+			}
+		},
+		"Present": func(t T, ctx C) {
+			got, err := a.Present(ctx, []string{f.agent.ID}, []Run{someRun})
+			empty(t, len(got), err)
+		},
 		"CreateEnrolmentCode": func(t T, ctx C) {
 			noReference(t, a.CreateEnrolmentCode(ctx, EnrolmentCode{AgentID: f.agent.ID, CreatedAt: noon, ExpiresAt: noon.Add(time.Hour)}, []byte("c")))
 		},
@@ -154,6 +166,9 @@ func isolationCases(a *Workspace, f foreign) map[string]func(*testing.T, context
 	}
 }
 
+// someRun is a run of some relay.
+var someRun = Run{RelayID: "rly_1", Epoch: 3}
+
 // dump is B's state, as seen by B.
 func dump(t *testing.T, s *Store) []any {
 	t.Helper()
@@ -175,6 +190,8 @@ func dump(t *testing.T, s *Store) []any {
 	keep(agents, err)
 	instances, err := b.Instances(ctx, []string{agents[0].ID})
 	keep(instances, err)
+	present, err := b.Present(ctx, []string{agents[0].ID}, []Run{someRun})
+	keep(present, err)
 	history, _, err := b.History(ctx, agents[0].ID, Page{})
 	keep(history, err)
 	connections, _, err := b.Connections(ctx, Page{})
