@@ -1,27 +1,25 @@
 package proto
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 )
 
-// MaxControlMessage is the longest control message, in bytes, its newline
-// included.
+// MaxControlMessage is the longest control message, in bytes.
 const MaxControlMessage = 16 << 10
 
-// Control is one message of a control stream: *Drain or *PingTimes.
+// Control is one control message: *Drain or *PingTimes.
 //
-// The first stream that each end opens is its control stream; it only writes
-// to it, and the other end only reads. A message is one JSON object on a line
-// of its own, its "type" field first. Types that a reader does not know are
-// passed over, so a newer end may speak to an older one.
+// Either end may send one at any time after the handshake: a websocket text
+// message of its own, which is one JSON object. They are no part of the yamux
+// session, so they do not wait behind its data, and an idle tunnel needs no
+// stream for them. Types that a reader does not know are passed over, so a
+// newer end may speak to an older one.
 type Control interface {
-	controlKind() string
-	validate() error
+	controlKind() string // the "type" field on the wire
+	validate() error     // what EncodeControl and DecodeControl both insist on
 }
 
 // Drain says that the tunnel is to end. From an agent: send no more requests
@@ -47,7 +45,7 @@ type PingTimes struct {
 func (p *PingTimes) RTT() time.Duration { return time.Duration(p.RTTMicros) * time.Microsecond }
 
 // ErrControl is wrapped by errors about a faulty control message. After one
-// the stream can't be trusted.
+// the other end can't be trusted to speak this protocol.
 var ErrControl = errors.New("faulty control message")
 
 func (*Drain) controlKind() string     { return "drain" }
@@ -67,88 +65,36 @@ func (p *PingTimes) validate() error {
 	return nil
 }
 
-// WriteControl writes one message, in a single call of Write.
-func WriteControl(w io.Writer, m Control) error {
+// EncodeControl validates m and writes it as it goes over the wire.
+func EncodeControl(m Control) ([]byte, error) {
 	if err := m.validate(); err != nil {
-		return fmt.Errorf("%w: %s: %w", ErrControl, m.controlKind(), err)
+		return nil, fmt.Errorf("%w: %s: %w", ErrControl, m.controlKind(), err)
 	}
 	body, err := json.Marshal(m)
 	if err != nil {
-		return fmt.Errorf("%w: %s: %w", ErrControl, m.controlKind(), err)
+		return nil, fmt.Errorf("%w: %s: %w", ErrControl, m.controlKind(), err)
 	}
-	line := []byte(`{"type":"` + m.controlKind() + `"`)
+	raw := []byte(`{"type":"` + m.controlKind() + `"`)
 	if len(body) > len("{}") {
-		line = append(line, ',')
+		raw = append(raw, ',')
 	}
-	line = append(append(line, body[1:]...), '\n')
-	if len(line) > MaxControlMessage {
-		return fmt.Errorf("%w: %s of %d bytes is over the limit", ErrControl, m.controlKind(), len(line))
+	raw = append(raw, body[1:]...)
+	if len(raw) > MaxControlMessage {
+		return nil, fmt.Errorf("%w: %s of %d bytes is over the limit", ErrControl, m.controlKind(), len(raw))
 	}
-	if _, err := w.Write(line); err != nil {
-		return fmt.Errorf("write control message: %w", err)
-	}
-	return nil
+	return raw, nil
 }
 
-// ControlReader reads the messages of a control stream.
-type ControlReader struct {
-	r    *bufio.Reader
-	line []byte // the message that is being read, where it is longer than r's buffer
-}
-
-// NewControlReader reads from r. Its buffer is small, since every idle tunnel
-// has one.
-func NewControlReader(r io.Reader) *ControlReader {
-	return &ControlReader{r: bufio.NewReaderSize(r, 256)}
-}
-
-// Next returns the next message of a known type. io.EOF: the stream ended
-// between two messages.
-func (c *ControlReader) Next() (Control, error) {
-	for {
-		line, err := c.next()
-		if err != nil {
-			return nil, err
-		}
-		m, err := decodeControl(line)
-		if err != nil {
-			return nil, err
-		}
-		if m != nil {
-			return m, nil
-		}
+// DecodeControl reads one message and validates it. It returns nil, and no
+// error, for a type that this version does not know.
+func DecodeControl(raw []byte) (Control, error) {
+	if len(raw) > MaxControlMessage {
+		return nil, fmt.Errorf("%w: longer than %d bytes", ErrControl, MaxControlMessage)
 	}
-}
-
-// next returns the next line; it is valid until the next call.
-func (c *ControlReader) next() ([]byte, error) {
-	c.line = c.line[:0]
-	for {
-		part, err := c.r.ReadSlice('\n')
-		if len(c.line)+len(part) > MaxControlMessage {
-			return nil, fmt.Errorf("%w: longer than %d bytes", ErrControl, MaxControlMessage)
-		}
-		switch {
-		case err == nil && len(c.line) == 0:
-			return part, nil
-		case err == nil:
-			return append(c.line, part...), nil
-		case errors.Is(err, bufio.ErrBufferFull):
-			c.line = append(c.line, part...)
-		case errors.Is(err, io.EOF) && len(c.line)+len(part) > 0:
-			return nil, fmt.Errorf("%w: cut off", ErrControl)
-		default:
-			return nil, err
-		}
-	}
-}
-
-// decodeControl returns nil for a type that this version does not know.
-func decodeControl(line []byte) (Control, error) {
 	var envelope struct {
 		Type string `json:"type"`
 	}
-	if err := json.Unmarshal(line, &envelope); err != nil {
+	if err := json.Unmarshal(raw, &envelope); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrControl, err)
 	}
 	var m Control
@@ -157,10 +103,12 @@ func decodeControl(line []byte) (Control, error) {
 		m = &Drain{}
 	case "pingTimes":
 		m = &PingTimes{}
+	case "":
+		return nil, fmt.Errorf("%w: it has no type", ErrControl)
 	default:
 		return nil, nil
 	}
-	if err := json.Unmarshal(line, m); err != nil {
+	if err := json.Unmarshal(raw, m); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrControl, envelope.Type, err)
 	}
 	if err := m.validate(); err != nil {

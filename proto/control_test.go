@@ -1,12 +1,9 @@
 package proto_test
 
 import (
-	"bytes"
 	"errors"
-	"io"
 	"strings"
 	"testing"
-	"testing/iotest"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -14,77 +11,66 @@ import (
 	"sallyport/proto"
 )
 
-// TestControlMessagesArriveInOrder, however the stream cuts them up, with
-// messages of an unknown type between them.
-func TestControlMessagesArriveInOrder(t *testing.T) {
+func TestControlMessagesArriveAsTheyWereSent(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var wire bytes.Buffer
-		var want []proto.Control
-		for range rapid.IntRange(0, 8).Draw(t, "messages") {
-			var m proto.Control
-			switch rapid.IntRange(0, 2).Draw(t, "type") {
-			case 0:
-				m = &proto.Drain{WithinMs: rapid.IntRange(0, 3_600_000).Draw(t, "within"), Reason: rapid.StringMatching(`[ -~]{0,600}`).Draw(t, "reason")}
-			case 1:
-				m = &proto.PingTimes{RTTMicros: rapid.Int64Range(0, 3_600_000_000).Draw(t, "rtt")}
-			default:
-				wire.WriteString(`{"type":"fromTheFuture","x":"` + strings.Repeat("y", rapid.IntRange(0, 2000).Draw(t, "pad")) + "\"}\n")
-				continue
-			}
-			if err := proto.WriteControl(&wire, m); err != nil {
-				t.Fatal(err)
-			}
-			want = append(want, m)
+		var want proto.Control = &proto.PingTimes{RTTMicros: rapid.Int64Range(0, 3_600_000_000).Draw(t, "rtt")}
+		if rapid.Bool().Draw(t, "drain") {
+			want = &proto.Drain{WithinMs: rapid.IntRange(0, 3_600_000).Draw(t, "within"), Reason: rapid.StringMatching(`[ -~]{0,600}`).Draw(t, "reason")}
 		}
-		r := proto.NewControlReader(iotest.HalfReader(&wire))
-		for _, w := range want {
-			got, err := r.Next()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(w, got); diff != "" {
-				t.Fatal(diff)
-			}
+		raw, err := proto.EncodeControl(want)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if _, err := r.Next(); err != io.EOF {
-			t.Fatalf("got %v, want EOF", err)
+		got, err := proto.DecodeControl(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatal(diff)
 		}
 	})
 }
 
+// TestControlMessagesOfNewerVersionsArePassedOver, and fields that are new.
+func TestControlMessagesOfNewerVersionsArePassedOver(t *testing.T) {
+	if m, err := proto.DecodeControl([]byte(`{"type":"fromTheFuture","x":[1,2]}`)); m != nil || err != nil {
+		t.Errorf("got %v, %v", m, err)
+	}
+	m, err := proto.DecodeControl([]byte(`{"type":"drain","withinMs":5,"new":true}`))
+	if drain, ok := m.(*proto.Drain); err != nil || !ok || drain.WithinMs != 5 {
+		t.Errorf("got %v, %v", m, err)
+	}
+}
+
 func TestFaultyControlMessages(t *testing.T) {
-	for _, wire := range []string{
-		"\n", "nonsense\n", "[]\n", `{"type":"drain","withinMs":-1}` + "\n", `{"type":"drain","withinMs":"soon"}` + "\n",
+	for _, raw := range []string{
+		"", "nonsense", "[]", "{}", `{"type":""}`, `{"type":"drain","withinMs":-1}`, `{"type":"drain","withinMs":"soon"}`,
 		`{"type":"drain"`, // cut off
-		`{"type":"drain","reason":"` + strings.Repeat("x", proto.MaxControlMessage) + "\"}\n",
-		`{"type":"pingTimes","rttMicros":-5}` + "\n", `{"type":"drain","reason":"a\u0007b"}` + "\n",
+		`{"type":"drain","reason":"` + strings.Repeat("x", proto.MaxControlMessage) + `"}`,
+		`{"type":"pingTimes","rttMicros":-5}`, `{"type":"drain","reason":"a\u0007b"}`,
 	} {
-		if m, err := proto.NewControlReader(strings.NewReader(wire)).Next(); !errors.Is(err, proto.ErrControl) {
-			t.Errorf("%.40q: got %v, %v", wire, m, err)
+		if m, err := proto.DecodeControl([]byte(raw)); !errors.Is(err, proto.ErrControl) {
+			t.Errorf("%.40q: got %v, %v", raw, m, err)
 		}
 	}
-	if err := proto.WriteControl(io.Discard, &proto.Drain{WithinMs: -1}); !errors.Is(err, proto.ErrControl) {
+	if _, err := proto.EncodeControl(&proto.Drain{WithinMs: -1}); !errors.Is(err, proto.ErrControl) {
 		t.Errorf("got %v", err)
 	}
 }
 
-func FuzzControlReader(f *testing.F) {
-	f.Add([]byte("{\"type\":\"drain\",\"withinMs\":10}\n{\"type\":\"new\"}\n{\"type\":\"pingTimes\",\"rttMicros\":3}\n"))
-	f.Add([]byte("{\"type\":\"drain\"}"))
-	f.Fuzz(func(t *testing.T, wire []byte) {
-		r := proto.NewControlReader(bytes.NewReader(wire))
-		for range len(wire) + 1 { // each message takes at least a byte
-			m, err := r.Next()
-			if err == io.EOF || errors.Is(err, proto.ErrControl) {
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := proto.WriteControl(io.Discard, m); err != nil {
+func FuzzDecodeControl(f *testing.F) {
+	f.Add([]byte(`{"type":"drain","withinMs":10}`))
+	f.Add([]byte(`{"type":"new"}`))
+	f.Add([]byte(`{"type":"pingTimes","rttMicros":3}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		m, err := proto.DecodeControl(raw)
+		switch {
+		case err != nil && !errors.Is(err, proto.ErrControl):
+			t.Fatal(err)
+		case err == nil && m != nil:
+			if _, err := proto.EncodeControl(m); err != nil {
 				t.Fatalf("accepted, but can't be written: %v", err)
 			}
 		}
-		t.Fatal("more messages than bytes")
 	})
 }

@@ -10,11 +10,13 @@
 //	relay  → agent   Welcome    the tunnel's id, heartbeat and limits
 //	              or Refused    a code, a text, and when to try again
 //
-// From then on the websocket carries binary messages only, and they carry a
-// yamux session. One yamux stream is one HTTP request: the relay opens the
-// stream, writes an HTTP/1.1 request in absolute form (RFC 9112, section
-// 3.2.2; https targets too), and the agent writes the HTTP/1.1 response. Both
-// sides stream bodies; closing the stream cancels the request.
+// From then on the websocket's binary messages carry a yamux session, and each
+// of its text messages is a control message (see Control), from either end, at
+// any time. One yamux stream is one HTTP request: the relay opens the stream,
+// writes an HTTP/1.1 request in absolute form (RFC 9112, section 3.2.2; https
+// targets too), and the agent writes the HTTP/1.1 response. Both sides stream
+// bodies; closing the stream cancels the request. The agent opens no streams,
+// so no binary message travels before the relay's first request.
 //
 // What only the two ends may say to each other about a request travels in
 // header fields that begin with "Sallyport-". Each end strips that prefix from

@@ -42,14 +42,10 @@ func (l *Link) dial(ctx context.Context, slot int) (*tunnel, error) {
 		drain: make(chan time.Duration, 1), ended: make(chan struct{}),
 	}
 	heartbeat := time.Duration(welcome.HeartbeatMs) * time.Millisecond
-	t.conn = wsconn.New(ws, wsconn.Options{IdleTimeout: 2*heartbeat + time.Second})
+	t.conn = wsconn.New(ws, wsconn.Options{IdleTimeout: 2*heartbeat + time.Second, OnText: t.told})
 	if t.session, err = mux.Client(t.conn, mux.Options{RTT: rtt, Log: l.log}); err != nil {
 		_ = t.conn.Close()
 		return nil, err
-	}
-	if t.control, err = t.session.OpenStream(); err != nil {
-		_ = t.session.Close()
-		return nil, fmt.Errorf("open control stream: %w", err)
 	}
 	// Requests under way outlive ctx, by finish's leave.
 	t.ctx, t.cancel = context.WithCancel(context.WithoutCancel(ctx))

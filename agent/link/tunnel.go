@@ -23,14 +23,13 @@ type tunnel struct {
 	rtt     time.Duration // as the handshake measured it
 	conn    *wsconn.Conn
 	session *mux.Session
-	control *mux.Stream
 
 	drain    chan time.Duration // the relay asks for another tunnel, within this time
 	ended    chan struct{}      // closed when the session is gone and nothing runs any more
 	ctx      context.Context    // of the requests
 	cancel   context.CancelFunc
 	requests sync.WaitGroup
-	own      sync.WaitGroup // what reads the relay's control stream, and what beats
+	own      sync.WaitGroup // what beats
 
 	mu       sync.Mutex // guards the following
 	latency  time.Duration
@@ -40,16 +39,10 @@ type tunnel struct {
 // accept takes in the streams that the relay opens until the session ends.
 func (t *tunnel) accept() {
 	defer close(t.ended)
-	first := true
 	for {
 		stream, err := t.session.AcceptStream()
 		if err != nil {
 			break
-		}
-		if first {
-			first = false
-			t.own.Go(func() { t.listen(stream) })
-			continue
 		}
 		t.count(+1)
 		t.requests.Go(func() {
@@ -72,7 +65,7 @@ func (t *tunnel) beat(heartbeat time.Duration) {
 	defer ticker.Stop()
 	for {
 		select {
-		case <-t.session.CloseChan():
+		case <-t.session.Ended():
 			return
 		case <-ticker.C:
 			t.conn.SignOfLife()
@@ -86,31 +79,26 @@ func (t *tunnel) count(by int) {
 	t.inFlight += by
 }
 
-// listen reads the relay's control stream.
-func (t *tunnel) listen(stream *mux.Stream) {
-	defer stream.Close()
-	messages := proto.NewControlReader(stream)
-	for {
-		m, err := messages.Next()
-		if err != nil {
-			if errors.Is(err, proto.ErrControl) {
-				t.link.log.Error("relay broke the protocol", zap.Error(err))
-				_ = t.session.Close()
-			}
-			return
-		}
-		switch m := m.(type) {
-		case *proto.Drain:
-			select {
-			case t.drain <- m.Within():
-			default: // asked already
-			}
-		case *proto.PingTimes:
-			t.mu.Lock()
-			t.latency = m.RTT()
-			t.mu.Unlock()
-		}
+// told takes in a control message. It runs in the tunnel's reader: it must not
+// block.
+func (t *tunnel) told(raw []byte) error {
+	m, err := proto.DecodeControl(raw)
+	if err != nil {
+		t.link.log.Error("relay broke the protocol", zap.Error(err))
+		return err
 	}
+	switch m := m.(type) {
+	case *proto.Drain:
+		select {
+		case t.drain <- m.Within():
+		default: // asked already
+		}
+	case *proto.PingTimes:
+		t.mu.Lock()
+		t.latency = m.RTT()
+		t.mu.Unlock()
+	}
+	return nil
 }
 
 // finish ends the tunnel in order: it asks the relay to, which closes it when
@@ -118,11 +106,13 @@ func (t *tunnel) listen(stream *mux.Stream) {
 // returns when nothing of the tunnel is left.
 func (t *tunnel) finish() {
 	// It may fail where the tunnel has just broken, which is then gone anyway.
-	_ = proto.WriteControl(t.control, &proto.Drain{Reason: "the agent leaves"})
+	if raw, err := proto.EncodeControl(&proto.Drain{Reason: "the agent leaves"}); err == nil {
+		_ = t.conn.SendText(raw)
+	}
 	timer := time.NewTimer(t.link.opts.StopTimeout)
 	defer timer.Stop()
 	select {
-	case <-t.session.CloseChan():
+	case <-t.session.Ended():
 	case <-timer.C:
 		t.link.log.Warn("requests under way were cut off", zap.Int("slot", t.slot))
 	}

@@ -19,7 +19,29 @@ const typeData = 0
 // never travel apart.
 type framer struct {
 	*wsconn.Conn
-	body bool // the next Write is the body of the header that is held back
+	session *Session
+	body    bool // the next Write is the body of the header that is held back
+	reads   bool // yamux is the reader by now
+}
+
+func (f *framer) Read(p []byte) (int, error) {
+	if !f.reads {
+		<-f.session.handover
+		f.reads = true
+	}
+	n, err := f.Conn.Read(p)
+	if err != nil {
+		f.session.end()
+	}
+	return n, err
+}
+
+// Close is how yamux ends a session, for instance after a faulty frame; nothing
+// is read any more then.
+func (f *framer) Close() error {
+	err := f.Conn.Close()
+	f.session.end()
+	return err
 }
 
 func (f *framer) Write(p []byte) (int, error) {

@@ -5,7 +5,6 @@
 package mux
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -38,12 +37,10 @@ type Options struct {
 	// window. 0: unknown, taken for a long path.
 	RTT time.Duration
 	Log *zap.Logger
-}
-
-// Session is a yamux session over a websocket.
-type Session struct {
-	*yamux.Session
-	conn *wsconn.Conn
+	// OnEnd is called once, in a goroutine of its own, when the connection can
+	// no longer be read: the session has ended, or is about to. Close is still
+	// to be called.
+	OnEnd func()
 }
 
 // Client begins the session of the end that dialled, the agent.
@@ -55,23 +52,22 @@ type Session struct {
 func Client(conn *wsconn.Conn, opts Options) (*Session, error) {
 	config := config(opts)
 	config.StreamCloseTimeout = 0
-	session, err := yamux.Client(&framer{Conn: conn}, config)
+	s := newSession(conn, opts)
+	close(s.handover) // nobody else reads
+	inner, err := yamux.Client(&framer{Conn: conn, session: s}, config)
 	if err != nil {
 		return nil, fmt.Errorf("begin yamux: %w", err)
 	}
-	return &Session{session, conn}, nil
+	s.inner = inner
+	return s, nil
 }
 
-// Server begins the session of the end that was dialled, the relay. It closes
-// a stream only when it wants no more of it.
-func Server(conn *wsconn.Conn, opts Options) (*Session, error) {
-	config := config(opts)
-	config.StreamCloseTimeout = closeTimeout
-	session, err := yamux.Server(&framer{Conn: conn}, config)
-	if err != nil {
-		return nil, fmt.Errorf("begin yamux: %w", err)
-	}
-	return &Session{session, conn}, nil
+// Server begins the session of the end that was dialled, the relay. Only this
+// end opens streams, and it closes a stream only when it wants no more of it.
+func Server(conn *wsconn.Conn, opts Options) *Session {
+	s := newSession(conn, opts)
+	go s.rest()
+	return s
 }
 
 func config(opts Options) *yamux.Config {
@@ -113,46 +109,6 @@ func Window(rtt time.Duration) uint32 {
 		window *= 2
 	}
 	return window
-}
-
-// OpenStream opens a stream. It can block where the other end does not accept,
-// so callers keep a limit below the backlog.
-func (s *Session) OpenStream() (*Stream, error) {
-	stream, err := s.Session.OpenStream()
-	if err != nil {
-		s.check(err)
-		return nil, err
-	}
-	return &Stream{stream, s}, nil
-}
-
-// AcceptStream waits for a stream that the other end opens.
-func (s *Session) AcceptStream() (*Stream, error) {
-	stream, err := s.Session.AcceptStream()
-	if err != nil {
-		s.check(err)
-		return nil, err
-	}
-	return &Stream{stream, s}, nil
-}
-
-// Close ends the session and all its streams. The websocket is closed first,
-// which takes a moment where it is done in order: yamux, once told to close,
-// has its readers spin until the connection is gone.
-func (s *Session) Close() error {
-	_ = s.conn.Close() // never fails
-	return s.Session.Close()
-}
-
-// Conn is the websocket under the session.
-func (s *Session) Conn() *wsconn.Conn { return s.conn }
-
-// check ends the session after a frame that was not sent in time: it may yet
-// be sent, and the windows of the two ends would drift apart.
-func (s *Session) check(err error) {
-	if errors.Is(err, yamux.ErrConnectionWriteTimeout) {
-		_ = s.Close()
-	}
 }
 
 var _ net.Conn = (*Stream)(nil)

@@ -3,10 +3,12 @@ package mux_test
 import (
 	"bytes"
 	"crypto/rand"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,12 +18,13 @@ import (
 	"go.uber.org/zap/zaptest"
 
 	"sallyport/internal/mux"
+	"sallyport/internal/testkit"
 	"sallyport/internal/wsconn"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func sessions(t testing.TB, rtt time.Duration) (client, server *mux.Session) {
+func sessions(t testing.TB, rtt time.Duration, onEnd ...func()) (client, server *mux.Session) {
 	t.Helper()
 	accepted := make(chan *websocket.Conn, 1)
 	upgrader := websocket.Upgrader{WriteBufferSize: wsconn.MaxMessage, WriteBufferPool: &wsconn.WriteBuffers{}}
@@ -43,9 +46,10 @@ func sessions(t testing.TB, rtt time.Duration) (client, server *mux.Session) {
 	if client, err = mux.Client(wsconn.New(ws, wsconn.Options{}), opts); err != nil {
 		t.Fatal(err)
 	}
-	if server, err = mux.Server(wsconn.New(<-accepted, wsconn.Options{}), opts); err != nil {
-		t.Fatal(err)
+	for _, told := range onEnd {
+		opts.OnEnd = told
 	}
+	server = mux.Server(wsconn.New(<-accepted, wsconn.Options{}), opts)
 	t.Cleanup(func() {
 		var closing sync.WaitGroup
 		closing.Go(func() { _ = client.Close() })
@@ -144,7 +148,7 @@ func TestLongAnswerSurvivesASlowReader(t *testing.T) {
 	}
 	_ = answering.Close()
 	_ = client.Close()
-	<-server.CloseChan()
+	<-server.Ended()
 	if n, err := io.Copy(io.Discard, stream); n != 200<<10 || err != nil {
 		t.Errorf("%d bytes, %v", n, err)
 	}
@@ -153,16 +157,98 @@ func TestLongAnswerSurvivesASlowReader(t *testing.T) {
 	}
 }
 
-func TestStreamsAfterGoAwayAreRefused(t *testing.T) {
+// TestAgentOpensNoStreams: the relay would not serve them, and must not gather
+// what they bring.
+func TestAgentOpensNoStreams(t *testing.T) {
 	client, server := sessions(t, time.Millisecond)
-	if err := client.GoAway(); err != nil {
+	early, err := client.OpenStream() // the relay has sent nothing yet
+	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := client.Ping(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := server.OpenStream(); err != yamux.ErrRemoteGoAway {
+	if _, err := early.Read(make([]byte, 1)); err != yamux.ErrConnectionReset {
 		t.Error(err)
+	}
+	stream, err := server.OpenStream()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.AcceptStream(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.OpenStream(); err != yamux.ErrRemoteGoAway {
+		t.Error(err)
+	}
+	_ = stream.Close()
+}
+
+// TestEndIsToldOnce, whether a stream was ever open or not, and whichever end
+// closes.
+func TestEndIsToldOnce(t *testing.T) {
+	for _, used := range []bool{false, true} {
+		for _, closer := range []string{"relay", "agent"} {
+			var told atomic.Int32
+			client, server := sessions(t, time.Millisecond, func() { told.Add(1) })
+			if used {
+				if _, err := server.OpenStream(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if closer == "relay" {
+				_ = server.Close()
+			} else {
+				_ = client.Close()
+			}
+			testkit.Eventually(t, 5*time.Second, "the end is told", func() error {
+				if told.Load() != 1 {
+					return fmt.Errorf("%d times", told.Load())
+				}
+				return nil
+			})
+			_ = server.Close()
+			if _, err := server.OpenStream(); err == nil || !server.IsClosed() || told.Load() != 1 {
+				t.Errorf("used %t, closed by the %s: %v, closed %t, told %d times", used, closer, err, server.IsClosed(), told.Load())
+			}
+		}
+	}
+}
+
+// TestFirstStreamMayComeAtAnyTime: several requests begin the relay's session
+// at once, while its reader is still waiting for heartbeats.
+func TestFirstStreamMayComeAtAnyTime(t *testing.T) {
+	for range 20 {
+		client, server := sessions(t, time.Millisecond)
+		var serving sync.WaitGroup
+		serving.Go(func() {
+			for range 4 {
+				stream, err := client.AcceptStream()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				serving.Go(func() {
+					_, _ = io.Copy(stream, stream)
+					_ = stream.Close()
+				})
+			}
+		})
+		var asking sync.WaitGroup
+		for range 4 {
+			server.Conn().Ping()
+			asking.Go(func() {
+				stream, err := server.OpenStream()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_, _ = stream.Write([]byte("hello"))
+				if _, err := io.ReadFull(stream, make([]byte, 5)); err != nil {
+					t.Error(err)
+				}
+				_ = stream.Close()
+			})
+		}
+		asking.Wait()
+		serving.Wait()
 	}
 }
 

@@ -33,11 +33,14 @@ const MaxMessage = 64 << 10
 // version may send longer ones.
 const readLimit = 1 << 20
 
+// MaxText is the longest text message that is accepted, in bytes.
+const MaxText = 16 << 10
+
 // closeGrace bounds each step of an orderly Close: sending what is pending,
 // and waiting for the other end to close too.
 const closeGrace = 500 * time.Millisecond
 
-// Options of a Conn. The zero value of OnPong will do.
+// Options of a Conn. The zero value of OnPong and OnText will do.
 type Options struct {
 	// IdleTimeout is how long no byte may arrive before the connection is
 	// taken for dead. 0: for ever.
@@ -48,6 +51,10 @@ type Options struct {
 	// OnPong is told of the answer to a Ping, with the time that it took. It
 	// runs in the reader and must not block.
 	OnPong func(rtt time.Duration)
+	// OnText is given each text message, of at most MaxText bytes. It runs in
+	// the reader and must not block; an error ends the connection. nil: a text
+	// message is a fault.
+	OnText func(raw []byte) error
 }
 
 // Conn is a websocket as a net.Conn. One goroutine may read while any number
@@ -59,10 +66,10 @@ type Conn struct {
 	born     time.Time     // what the times below count from, so that a clock that is set does not matter
 	message  io.Reader     // the message that is being read; the reader's own
 	extended time.Duration // when the read deadline was last set; the reader's own
+	readErr  error         // why nothing can be read any more; the reader's own
 	readDone chan struct{} // closed when Read has failed, which is for good
-	readOnce sync.Once
-	clean    atomic.Bool  // the other end closed in order
-	seen     atomic.Int64 // when the last byte arrived, in nanoseconds
+	clean    atomic.Bool   // the other end closed in order
+	seen     atomic.Int64  // when the last byte arrived, in nanoseconds
 
 	mu       sync.Mutex // guards the following
 	changed  *sync.Cond // room in pending, flushing ended, or closed
@@ -70,6 +77,7 @@ type Conn struct {
 	ping     bool       // a ping is to be sent
 	pong     []byte     // the payload of a pong that is to be sent; nil: none
 	spoke    bool       // something was sent since SignOfLife last asked
+	texts    [][]byte   // text messages that are to be sent
 	flushing bool       // a goroutine is sending
 	closed   bool
 	err      error // why nothing can be sent any more
@@ -101,19 +109,12 @@ func New(ws *websocket.Conn, opts Options) *Conn {
 	return c
 }
 
-// Read reads from the messages as if they were one stream. io.EOF means that
-// the other end closed in order: everything that it wrote has arrived.
+// Read reads from the binary messages as if they were one stream. io.EOF means
+// that the other end closed in order: everything that it wrote has arrived.
 func (c *Conn) Read(p []byte) (int, error) {
 	for {
-		if c.message == nil {
-			kind, r, err := c.ws.NextReader()
-			if err != nil {
-				return 0, c.readFailed(err)
-			}
-			if kind != websocket.BinaryMessage {
-				return 0, c.readFailed(errors.New("text message where binary ones were expected"))
-			}
-			c.message = r
+		if err := c.Await(); err != nil {
+			return 0, err
 		}
 		n, err := c.message.Read(p)
 		if n > 0 {
@@ -131,27 +132,49 @@ func (c *Conn) Read(p []byte) (int, error) {
 	}
 }
 
-// readFailed turns a websocket's error into a net.Conn's.
+// Await waits until a binary message has begun, and fails as Read would. It
+// counts as reading.
+func (c *Conn) Await() error {
+	for c.message == nil {
+		if c.readErr != nil {
+			return c.readErr
+		}
+		kind, r, err := c.ws.NextReader()
+		if err == nil && kind == websocket.TextMessage {
+			if err = c.takeText(r); err == nil {
+				continue
+			}
+		}
+		if err != nil {
+			return c.readFailed(err)
+		}
+		c.message = r
+	}
+	return nil
+}
+
+// readFailed turns a websocket's error into a net.Conn's, which every later
+// Read returns too.
 func (c *Conn) readFailed(err error) error {
-	defer c.readOnce.Do(func() { close(c.readDone) })
-	if websocket.IsCloseError(err, websocket.CloseNormalClosure, websocket.CloseGoingAway) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
+	defer close(c.readDone)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case websocket.IsCloseError(err, websocket.CloseNormalClosure, websocket.CloseGoingAway):
 		// The answer to a close of ours says nothing of what the other end
 		// was still about to write.
 		c.clean.Store(!c.closed)
-		return io.EOF
+		c.readErr = io.EOF
+	case c.closed:
+		c.readErr = net.ErrClosed
+	default:
+		c.readErr = fmt.Errorf("read websocket: %w", err)
+		if c.cause == nil {
+			c.cause = c.readErr
+		}
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		return net.ErrClosed
-	}
-	err = fmt.Errorf("read websocket: %w", err)
-	if c.cause == nil {
-		c.cause = err
-	}
-	return err
+	c.message = nil
+	return c.readErr
 }
 
 // Cause is what broke the connection; nil while it stands, and where one of
@@ -195,7 +218,7 @@ func (c *Conn) Close() error {
 		}
 		// From here on each message gets closeGrace only; see flush.
 		_ = c.ws.NetConn().SetWriteDeadline(time.Now().Add(closeGrace))
-		if len(c.pending) > 0 && c.cause == nil {
+		if (len(c.pending) > 0 || len(c.texts) > 0) && c.cause == nil {
 			c.startFlush()
 		}
 		c.changed.Broadcast()

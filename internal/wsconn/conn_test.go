@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -305,6 +306,71 @@ func TestTextMessageIsAFault(t *testing.T) {
 	}
 	if _, err := server.Read(make([]byte, 1)); err == nil || !strings.Contains(err.Error(), "text message") {
 		t.Error(err)
+	}
+}
+
+// TestTextMessagesTravelBesideTheStream: each arrives whole and in its turn, and
+// the bytes around them as if there were none.
+func TestTextMessagesTravelBesideTheStream(t *testing.T) {
+	c, s, _ := pair(t)
+	var got []string
+	client := wsconn.New(c, wsconn.Options{})
+	server := wsconn.New(s, wsconn.Options{OnText: func(raw []byte) error {
+		got = append(got, string(raw))
+		return nil
+	}})
+	var closing sync.WaitGroup
+	defer closing.Wait()
+	defer closing.Go(func() { _ = client.Close() })
+	defer closing.Go(func() { _ = server.Close() })
+	var want []string
+	data := bytes.Repeat([]byte("0123456789"), 10_000)
+	closing.Go(func() {
+		for n := range 10 {
+			if _, err := client.Write(data[n*10_000 : (n+1)*10_000]); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	for n := range 10 {
+		want = append(want, strings.Repeat("x", n*100))
+		if err := client.SendText([]byte(want[n])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all := make([]byte, len(data))
+	if _, err := io.ReadFull(server, all); err != nil || !bytes.Equal(all, data) {
+		t.Fatalf("other bytes, %v", err)
+	}
+	if _, err := client.Write([]byte("!")); err != nil { // all texts are before it
+		t.Fatal(err)
+	}
+	if _, err := server.Read(all); err != nil {
+		t.Fatal(err)
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("got %q", got)
+	}
+}
+
+// TestTextMessageThatIsRefusedEndsTheConnection, and so does one that is too long.
+func TestTextMessageThatIsRefusedEndsTheConnection(t *testing.T) {
+	refused := errors.New("not understood")
+	for _, text := range [][]byte{[]byte("?"), make([]byte, wsconn.MaxText+1)} {
+		c, s, _ := pair(t)
+		server := wsconn.New(s, wsconn.Options{OnText: func(raw []byte) error { return refused }})
+		if err := wsconn.WriteText(c, text, time.Now().Add(time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 { // the error lasts
+			if _, err := server.Read(make([]byte, 1)); err == nil || len(text) == 1 && !errors.Is(err, refused) {
+				t.Error(err)
+			}
+		}
+		if server.Cause() == nil {
+			t.Error("no cause")
+		}
+		_ = server.Close()
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"sync"
 	"time"
 
@@ -50,4 +51,46 @@ func WriteText(ws *websocket.Conn, raw []byte, deadline time.Time) error {
 		return fmt.Errorf("write handshake: %w", err)
 	}
 	return nil
+}
+
+// maxTexts is how many text messages may wait to be sent. They are few and
+// short; a line on which they pile up is about to be given up.
+const maxTexts = 64
+
+// ErrTextsPending: the other end has not taken the text messages before.
+var ErrTextsPending = errors.New("too many text messages are waiting to be sent")
+
+// SendText sends a text message, ahead of data that is waiting. It does not
+// block, and owns raw from now on. That it failed later, Read and Write say.
+func (c *Conn) SendText(raw []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.err != nil:
+		return c.err
+	case c.closed:
+		return net.ErrClosed
+	case len(c.texts) == maxTexts:
+		return ErrTextsPending
+	}
+	c.texts = append(c.texts, raw)
+	c.startFlush()
+	return nil
+}
+
+// takeText reads a text message and hands it on.
+func (c *Conn) takeText(r io.Reader) error {
+	if c.opts.OnText == nil {
+		return errors.New("text message where binary ones were expected")
+	}
+	raw, err := io.ReadAll(io.LimitReader(r, MaxText+1))
+	switch {
+	case err != nil:
+		return err
+	case len(raw) > MaxText:
+		return fmt.Errorf("text message of more than %d bytes", MaxText)
+	}
+	c.received.Add(int64(len(raw)))
+	c.touch()
+	return c.opts.OnText(raw)
 }

@@ -127,9 +127,9 @@ func (c *Conn) flush() {
 		c.flushing = false
 		c.changed.Broadcast()
 	}()
-	for c.err == nil && (c.pending != nil || c.ping || c.pong != nil) {
-		batch, ping, pong := c.pending, c.ping, c.pong
-		c.pending, c.ping, c.pong = nil, false, nil
+	for c.err == nil && (c.pending != nil || c.ping || c.pong != nil || c.texts != nil) {
+		batch, ping, pong, texts := c.pending, c.ping, c.pong, c.texts
+		c.pending, c.ping, c.pong, c.texts = nil, false, nil, nil
 		c.spoke = true
 		if ping && c.pinged.IsZero() {
 			c.pinged = time.Now()
@@ -140,7 +140,7 @@ func (c *Conn) flush() {
 		}
 		c.mu.Unlock()
 		c.changed.Broadcast()
-		err := c.send(batch, ping, pong, timeout)
+		err := c.send(batch, ping, pong, texts, timeout)
 		if batch != nil {
 			buffers.Put((*[MaxMessage]byte)(batch[:MaxMessage]))
 		}
@@ -151,8 +151,9 @@ func (c *Conn) flush() {
 	}
 }
 
-// send writes heartbeats first, so that a busy line does not look dead.
-func (c *Conn) send(batch []byte, ping bool, pong []byte, timeout time.Duration) error {
+// send writes heartbeats first, so that a busy line does not look dead, and
+// text messages before data, which may be long.
+func (c *Conn) send(batch []byte, ping bool, pong []byte, texts [][]byte, timeout time.Duration) error {
 	deadline := time.Now().Add(timeout)
 	if pong != nil {
 		if err := c.ws.WriteControl(websocket.PongMessage, pong, deadline); err != nil {
@@ -164,11 +165,20 @@ func (c *Conn) send(batch []byte, ping bool, pong []byte, timeout time.Duration)
 			return err
 		}
 	}
-	if len(batch) == 0 {
+	if len(batch) == 0 && len(texts) == 0 {
 		return nil
 	}
 	if err := c.ws.SetWriteDeadline(deadline); err != nil {
 		return err
+	}
+	for _, raw := range texts {
+		if err := c.ws.WriteMessage(websocket.TextMessage, raw); err != nil {
+			return err
+		}
+		c.sent.Add(int64(len(raw)))
+	}
+	if len(batch) == 0 {
+		return nil
 	}
 	if err := c.ws.WriteMessage(websocket.BinaryMessage, batch); err != nil {
 		return err

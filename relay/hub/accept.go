@@ -82,7 +82,7 @@ type visitor struct {
 	remote string
 }
 
-// receive shakes hands and, where that succeeds, runs the tunnel to its end.
+// receive shakes hands and, where that succeeds, puts the tunnel to use.
 func (h *Hub) receive(v visitor) {
 	stop := context.AfterFunc(h.life, func() { _ = v.ws.Close() })
 	t, err := h.handshake(v)
@@ -177,27 +177,25 @@ func (h *Hub) handshake(v visitor) (*tunnel, error) {
 	if err := wsconn.WriteText(v.ws, welcomeRaw, h.step()); err != nil {
 		return nil, err
 	}
-	return h.open(v, hello, enrolled, rtt, offset)
+	return h.open(v, hello, enrolled, rtt, offset), nil
 }
 
 // open begins the session on a websocket whose other end is known.
-func (h *Hub) open(v visitor, hello *proto.Hello, enrolled Enrolled, rtt, offset time.Duration) (*tunnel, error) {
+func (h *Hub) open(v visitor, hello *proto.Hello, enrolled Enrolled, rtt, offset time.Duration) *tunnel {
 	t := &tunnel{
 		hub: h, hello: hello, enrolled: enrolled, remote: v.remote,
 		connectedAt: h.opts.Clock(), clockOffset: offset, rtt: rtt,
 		slots: make(chan struct{}, mux.MaxStreams),
 	}
-	t.conn = wsconn.New(v.ws, wsconn.Options{IdleTimeout: idleTimeout(h.opts.Heartbeat), OnPong: t.ponged})
-	session, err := mux.Server(t.conn, mux.Options{RTT: rtt, Log: h.log})
-	if err != nil {
-		return nil, err
-	}
-	t.session = session
-	if t.control, err = session.OpenStream(); err != nil {
-		_ = session.Close()
-		return nil, fmt.Errorf("open control stream: %w", err)
-	}
-	return t, nil
+	t.conn = wsconn.New(v.ws, wsconn.Options{
+		IdleTimeout: idleTimeout(h.opts.Heartbeat), OnPong: t.ponged, OnText: t.told,
+	})
+	t.running.Lock() // run unlocks it
+	h.work.Add(1)    // gone takes it back
+	t.mu.Lock()      // told may come before session is set
+	defer t.mu.Unlock()
+	t.session = mux.Server(t.conn, mux.Options{RTT: rtt, Log: h.log, OnEnd: func() { h.gone(t) }})
+	return t
 }
 
 // step is the deadline of a step that begins now.

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -282,6 +283,29 @@ func TestDoorForAgentsOnly(t *testing.T) {
 	}
 }
 
+// TestMessageThatIsNoControlMessageEndsTheTunnel: who sends one does not speak
+// this protocol.
+func TestMessageThatIsNoControlMessageEndsTheTunnel(t *testing.T) {
+	s := newStand(t, nil)
+	ws := s.dial(t)
+	if err := s.shake(t, ws, s.hello()); err != nil {
+		t.Fatal(err)
+	}
+	write(t, ws, []byte(`{"type":"fromTheFuture"}`)) // is passed over
+	write(t, ws, []byte(`{"type":"drain","withinMs":-1}`))
+	_ = ws.SetReadDeadline(time.Now().Add(5 * time.Second))
+	for {
+		_, _, err := ws.NextReader()
+		var timeout net.Error
+		if errors.As(err, &timeout) && timeout.Timeout() {
+			t.Fatal("the tunnel lives on")
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
 // TestCloseEndsHandshakes: nobody who merely dawdles may hold up the stop.
 func TestCloseEndsHandshakes(t *testing.T) {
 	s := newStand(t, func(o *hub.Options) { o.StepTimeout = time.Hour })
@@ -307,6 +331,7 @@ func TestMetricsTellOfTunnels(t *testing.T) {
 	if err := s.shake(t, ws, s.hello()); err != nil {
 		t.Fatal(err)
 	}
+	write(t, ws, []byte(`{"type":"fromTheFuture"}`))
 	if _, err := s.hub.Road("agt_9").RoundTrip(httptest.NewRequest("GET", "http://erp/", nil)); err == nil {
 		t.Fatal("an unknown agent answered")
 	}
@@ -322,7 +347,7 @@ func TestMetricsTellOfTunnels(t *testing.T) {
 				values[f.GetName()] += m.GetGauge().GetValue() + m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount())
 			}
 		}
-		if values["sallyport_tunnels"] == 1 && values["sallyport_agents_online"] == 1 && values["sallyport_tunnel_sent_bytes_total"] > 0 &&
+		if values["sallyport_tunnels"] == 1 && values["sallyport_agents_online"] == 1 && values["sallyport_tunnel_received_bytes_total"] > 0 &&
 			values["sallyport_tunnel_request_duration_seconds"] == 1 {
 			return
 		}

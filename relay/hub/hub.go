@@ -64,6 +64,11 @@ type Hub struct {
 	sequence uint64 // of the last tunnel
 }
 
+// readBuffer is the size of the buffer that a websocket is read through. It
+// must hold the longest control frame, 125 bytes, and should hold a small
+// message whole.
+const readBuffer = 512
+
 // New makes a Hub, which begins to accept tunnels at once.
 func New(opts Options) *Hub {
 	if opts.Clock == nil {
@@ -82,7 +87,10 @@ func New(opts Options) *Hub {
 		opts: opts,
 		log:  opts.Log,
 		upgrader: websocket.Upgrader{
-			Subprotocols:    []string{proto.Subprotocol},
+			Subprotocols: []string{proto.Subprotocol},
+			// Small, since every idle tunnel has one; longer reads bypass it.
+			// Left out, the 4 KiB of the HTTP server would be kept.
+			ReadBufferSize:  readBuffer,
 			WriteBufferSize: wsconn.MaxMessage,
 			WriteBufferPool: &wsconn.WriteBuffers{},
 			// Browsers have no business here; agents send no Origin.
@@ -159,7 +167,7 @@ func (h *Hub) Drain(ctx context.Context) error {
 	h.log.Info("draining tunnels", zap.Int("tunnels", len(tunnels)), zap.Duration("spread", spread))
 	drain := &proto.Drain{WithinMs: int(spread.Milliseconds()), Reason: "the relay is about to stop"}
 	for _, t := range tunnels {
-		h.spawn(func() { t.tell(drain) })
+		t.tell(drain)
 	}
 	return h.flight.landed(ctx)
 }

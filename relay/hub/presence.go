@@ -25,10 +25,21 @@ type agent struct {
 // register makes a tunnel usable. A tunnel of another run of the same
 // instance, or in the same slot, is a left-over and makes room.
 func (h *Hub) register(t *tunnel) bool {
+	superseded, ok := h.enter(t)
+	for _, old := range superseded {
+		h.log.Info("tunnel superseded", zap.String("agent", t.hello.AgentID), zap.String("instance", t.hello.InstanceID),
+			zap.Int("slot", old.hello.Slot), zap.Bool("sameRun", old.hello.Run == t.hello.Run))
+		old.leave("another tunnel of the same machine took its place")
+	}
+	return ok
+}
+
+// enter puts the tunnel on the list, and says which it takes the place of.
+func (h *Hub) enter(t *tunnel) (superseded []*tunnel, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
-		return false
+		return nil, false
 	}
 	h.sequence++
 	t.sequence = h.sequence
@@ -43,13 +54,12 @@ func (h *Hub) register(t *tunnel) bool {
 			continue
 		}
 		if old.hello.Run != t.hello.Run || old.hello.Slot == t.hello.Slot {
-			h.log.Info("tunnel superseded", zap.String("agent", a.id), zap.String("instance", t.hello.InstanceID),
-				zap.Int("slot", old.hello.Slot), zap.Bool("sameRun", old.hello.Run == t.hello.Run))
-			old.leave("another tunnel of the same machine took its place")
+			old.retire() // whoever looks from now on finds its successor
+			superseded = append(superseded, old)
 		}
 	}
 	a.tunnels = append(a.tunnels, t)
-	return true
+	return superseded, true
 }
 
 func (h *Hub) unregister(t *tunnel) {

@@ -27,22 +27,23 @@ type tunnel struct {
 	sequence    uint64 // set when it is registered
 	conn        *wsconn.Conn
 	session     *mux.Session
-	control     *mux.Stream // written by tell only
-	telling     sync.Mutex  // held while control is written to
+	running     sync.Mutex // held until run has returned
 
 	slots chan struct{} // one token for each request under way
 
-	mu       sync.Mutex // guards the following
-	retired  bool       // no new requests
-	idle     chan struct{}
+	mu       sync.Mutex    // guards the following
+	retired  bool          // no new requests
+	leaving  string        // why it is to be closed once nothing is under way; "": it is not; never changes back
 	rtt      time.Duration // smoothed
-	told     time.Duration // the rtt that the agent and the pages know
+	known    time.Duration // the rtt that the agent and the pages know
 	reason   string        // why this end closed it
 	inFlight int
 }
 
-// run is the life of a tunnel after its handshake.
+// run makes a tunnel usable whose handshake is done. No goroutine of the hub
+// belongs to it from then on: gone is called when it has ended.
 func (h *Hub) run(t *tunnel) {
+	defer t.running.Unlock()
 	if !h.register(t) {
 		t.close("the relay was stopped")
 		return
@@ -59,10 +60,20 @@ func (h *Hub) run(t *tunnel) {
 		t.close("the enrolment was revoked")
 	}
 	h.record(t)
-	err := t.listen()
+}
+
+// gone takes in that a tunnel has ended. It runs in a goroutine that begins
+// with the end, and that the hub waits for.
+func (h *Hub) gone(t *tunnel) {
+	defer h.work.Done()
+	t.running.Lock()
+	if t.sequence == 0 { // it was never registered
+		_ = t.session.Close()
+		return
+	}
 	h.unregister(t)
 	_ = t.session.Close()
-	reason := t.end(err)
+	reason := t.end()
 	h.log.Info("tunnel down",
 		zap.String("agent", t.hello.AgentID), zap.String("instance", t.hello.InstanceID), zap.Int("slot", t.hello.Slot),
 		zap.String("reason", reason), zap.Duration("lived", h.opts.Clock().Sub(t.connectedAt)))
@@ -79,29 +90,24 @@ func (h *Hub) revokedMeanwhile(t *tunnel) bool {
 	return errors.Is(err, ErrNotEnrolled)
 }
 
-// listen reads the agent's control stream until the tunnel ends.
-func (t *tunnel) listen() error {
-	stream, err := t.session.AcceptStream()
+// told takes in a control message. It runs in the tunnel's reader: it must not
+// block.
+func (t *tunnel) told(raw []byte) error {
+	m, err := proto.DecodeControl(raw)
 	if err != nil {
 		return err
 	}
-	messages := proto.NewControlReader(stream)
-	for {
-		m, err := messages.Next()
-		if err != nil {
-			return err
-		}
-		if _, ok := m.(*proto.Drain); ok {
-			// Only this end knows when the last request has ended: the agent
-			// can't tell whether one more is on its way to it.
-			t.leave("the agent closed its tunnel")
-			t.hub.changed(t)
-		}
+	if _, ok := m.(*proto.Drain); ok {
+		// Only this end knows when the last request has ended: the agent
+		// can't tell whether one more is on its way to it.
+		t.leave("the agent closed its tunnel")
+		t.hub.changed(t)
 	}
+	return nil
 }
 
 // end says for a person how the tunnel ended.
-func (t *tunnel) end(err error) string {
+func (t *tunnel) end() string {
 	t.mu.Lock()
 	reason := t.reason
 	t.mu.Unlock()
@@ -114,10 +120,10 @@ func (t *tunnel) end(err error) string {
 		return "the agent closed its tunnel"
 	case errors.Is(cause, os.ErrDeadlineExceeded), errors.As(cause, &network) && network.Timeout():
 		return "no sign of life for " + idleTimeout(t.hub.opts.Heartbeat).String()
+	case errors.Is(cause, proto.ErrControl):
+		return "the agent broke the protocol: " + cause.Error()
 	case cause != nil:
 		return "the connection broke: " + cause.Error()
-	case errors.Is(err, proto.ErrControl):
-		return "the agent broke the protocol: " + err.Error()
 	default:
 		return "the agent ended the session"
 	}
@@ -133,11 +139,14 @@ func (t *tunnel) close(reason string) {
 	_ = t.session.Close()
 }
 
-// tell writes a control message. What can't be told is lost with the tunnel.
+// tell sends a control message. It does not block; what can't be told is lost
+// with the tunnel.
 func (t *tunnel) tell(m proto.Control) {
-	t.telling.Lock()
-	defer t.telling.Unlock()
-	if err := proto.WriteControl(t.control, m); err != nil {
+	raw, err := proto.EncodeControl(m)
+	if err == nil {
+		err = t.conn.SendText(raw)
+	}
+	if err != nil {
 		t.hub.log.Debug("control message not sent", zap.String("instance", t.hello.InstanceID), zap.Error(err))
 	}
 }
@@ -149,7 +158,7 @@ func (t *tunnel) take(ctx context.Context) error {
 	default:
 		select {
 		case t.slots <- struct{}{}:
-		case <-t.session.CloseChan():
+		case <-t.session.Ended():
 			return errTunnelGone
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -170,39 +179,35 @@ func (t *tunnel) take(ctx context.Context) error {
 func (t *tunnel) release() {
 	t.mu.Lock()
 	t.inFlight--
-	if t.retired && t.inFlight == 0 {
-		close(t.idle)
-	}
+	last := t.leaving != "" && t.inFlight == 0
 	t.mu.Unlock()
+	if last {
+		t.hub.spawn(func() { t.close(t.leaving) })
+	}
 	<-t.slots
 	t.hub.flight.done()
 }
 
-// retire sends no more requests down the tunnel. The channel is closed when
-// those under way have ended.
-func (t *tunnel) retire() <-chan struct{} {
+// retire sends no more requests down the tunnel.
+func (t *tunnel) retire() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.retired {
-		t.retired = true
-		t.idle = make(chan struct{})
-		if t.inFlight == 0 {
-			close(t.idle)
-		}
-	}
-	return t.idle
+	t.retired = true
 }
 
 // leave ends the tunnel as soon as what is under way on it has ended.
 func (t *tunnel) leave(reason string) {
-	idle := t.retire()
-	t.hub.work.Go(func() {
-		select {
-		case <-idle:
-		case <-t.session.CloseChan():
-		}
-		t.close(reason)
-	})
+	t.mu.Lock()
+	t.retired = true
+	first := t.leaving == ""
+	if first {
+		t.leaving = reason
+	}
+	idle := t.inFlight == 0
+	t.mu.Unlock()
+	if first && idle {
+		t.hub.spawn(func() { t.close(reason) })
+	}
 }
 
 func (t *tunnel) busy() (inFlight int, retired bool) {
@@ -225,17 +230,15 @@ func (t *tunnel) latency() time.Duration {
 func (t *tunnel) ponged(rtt time.Duration) {
 	t.mu.Lock()
 	t.rtt += (rtt - t.rtt) / 8 // as TCP smooths it, RFC 6298
-	now, known := t.rtt, t.told
+	now, known := t.rtt, t.known
 	worth := (now-known).Abs() > known/4 && (now-known).Abs() > 500*time.Microsecond || known == 0
 	if worth {
-		t.told = now
+		t.known = now
 	}
 	t.mu.Unlock()
 	if worth {
-		t.hub.spawn(func() {
-			t.tell(&proto.PingTimes{RTTMicros: now.Microseconds()})
-			t.hub.changed(t)
-		})
+		t.tell(&proto.PingTimes{RTTMicros: now.Microseconds()})
+		t.hub.changed(t)
 	}
 }
 

@@ -1,0 +1,155 @@
+package mux
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/hashicorp/yamux"
+
+	"sallyport/internal/wsconn"
+)
+
+// Session is a yamux session over a websocket.
+//
+// A relay holds thousands of tunnels of which most are idle, and a yamux
+// session costs two goroutines and several buffers. So the relay's end begins
+// it with the first stream. Until then one goroutine reads, for the sake of
+// heartbeats and control messages; it hands the reading over to yamux.
+type Session struct {
+	conn     *wsconn.Conn
+	opts     Options
+	handover chan struct{} // closed when yamux may read
+	ended    chan struct{} // closed when nothing can be read any more
+	ending   sync.Once
+
+	mu     sync.Mutex // guards the following
+	inner  *yamux.Session
+	closed bool
+}
+
+func newSession(conn *wsconn.Conn, opts Options) *Session {
+	return &Session{conn: conn, opts: opts, handover: make(chan struct{}), ended: make(chan struct{})}
+}
+
+// rest reads while there is no yamux session. Close waits for it, by ended or
+// by yamux, which waits for the hand-over.
+func (s *Session) rest() {
+	err := s.conn.Await()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err == nil {
+		// Where that is the beginning, the agent speaks out of turn, since it
+		// opens no streams; yamux answers it as it should.
+		_, err = s.begin()
+	}
+	if err != nil && s.inner == nil {
+		s.end()
+	}
+	close(s.handover)
+}
+
+// begin begins the yamux session of the relay's end; mu is held.
+func (s *Session) begin() (*yamux.Session, error) {
+	switch {
+	case s.inner != nil:
+		return s.inner, nil
+	case s.closed, s.over():
+		return nil, yamux.ErrSessionShutdown
+	}
+	config := config(s.opts)
+	config.StreamCloseTimeout = closeTimeout
+	inner, err := yamux.Server(&framer{Conn: s.conn, session: s}, config)
+	if err != nil {
+		return nil, fmt.Errorf("begin yamux: %w", err)
+	}
+	s.inner = inner
+	// The agent is to open no streams, and those that it opened would fill
+	// memory, since nobody accepts them. An error is the connection's end.
+	_ = inner.GoAway()
+	return inner, nil
+}
+
+// end notes that nothing can be read any more.
+func (s *Session) end() {
+	s.ending.Do(func() {
+		close(s.ended)
+		if s.opts.OnEnd != nil {
+			go s.opts.OnEnd()
+		}
+	})
+}
+
+func (s *Session) over() bool {
+	select {
+	case <-s.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// OpenStream opens a stream. It can block where the other end does not accept,
+// so callers keep a limit below the backlog.
+func (s *Session) OpenStream() (*Stream, error) {
+	s.mu.Lock()
+	inner, err := s.begin()
+	s.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	stream, err := inner.OpenStream()
+	if err != nil {
+		s.check(err)
+		return nil, err
+	}
+	return &Stream{stream, s}, nil
+}
+
+// AcceptStream waits for a stream that the other end opens. It is for the
+// agent's end.
+func (s *Session) AcceptStream() (*Stream, error) {
+	stream, err := s.inner.AcceptStream()
+	if err != nil {
+		s.check(err)
+		return nil, err
+	}
+	return &Stream{stream, s}, nil
+}
+
+// Ended is closed when nothing can be read any more.
+func (s *Session) Ended() <-chan struct{} { return s.ended }
+
+// IsClosed reports whether the session is gone, or about to be.
+func (s *Session) IsClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed || s.over() || s.inner != nil && s.inner.IsClosed()
+}
+
+// Close ends the session and all its streams. The websocket is closed first,
+// which takes a moment where it is done in order: yamux, once told to close,
+// has its readers spin until the connection is gone.
+func (s *Session) Close() error {
+	_ = s.conn.Close() // never fails
+	s.mu.Lock()
+	s.closed = true
+	inner := s.inner
+	s.mu.Unlock()
+	if inner == nil {
+		<-s.ended
+		return nil
+	}
+	return inner.Close()
+}
+
+// Conn is the websocket under the session.
+func (s *Session) Conn() *wsconn.Conn { return s.conn }
+
+// check ends the session after a frame that was not sent in time: it may yet
+// be sent, and the windows of the two ends would drift apart.
+func (s *Session) check(err error) {
+	if errors.Is(err, yamux.ErrConnectionWriteTimeout) {
+		_ = s.Close()
+	}
+}
