@@ -1,21 +1,17 @@
 package testkit
 
 import (
-	"errors"
 	"fmt"
-	"io"
+	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
 
-// inFlightLimit is how many bytes a forwarder holds for each direction of a
-// connection while it delays them: a long path with ample queues.
-const inFlightLimit = 64 << 20
-
 // A Forwarder passes TCP connections on to a target and can be a bad network
 // meanwhile: delay, throttle, go silent without closing anything (half-open),
-// cut. Every fault can be set while connections are open.
+// refuse, cut after a byte. Every fault can be set while connections are open.
 type Forwarder struct {
 	listener net.Listener
 	dial     func() (net.Conn, error)
@@ -25,20 +21,21 @@ type Forwarder struct {
 	open     map[*forwarded]struct{}
 	delay    time.Duration
 	rate     int64 // bytes a second each way; 0: no limit
-	cutAfter int64 // bytes from the target; <0: never
+	next     []Cut // of connections that are yet to be opened
 	silent   chan struct{}
-	refusing bool
+	refuse   func() bool // nil: none
+	accepted int
 	closed   bool
 }
 
-// forwarded is one connection through a forwarder.
-type forwarded struct {
-	client, target net.Conn
-}
-
-func (f *forwarded) close() {
-	_ = f.client.Close()
-	_ = f.target.Close()
+// Cut says when a connection is cut, and how.
+type Cut struct {
+	// Up counts what the client sends; otherwise what the target sends counts.
+	Up bool
+	// After is how many bytes still get through.
+	After int64
+	// Reset cuts with RST; otherwise both ends see the connection closed.
+	Reset bool
 }
 
 // NewForwarder listens on the address listen ("127.0.0.1:0" picks a port) and
@@ -52,7 +49,6 @@ func NewForwarder(listen, target string) (*Forwarder, error) {
 		listener: listener,
 		dial:     func() (net.Conn, error) { return net.DialTimeout("tcp", target, 5*time.Second) },
 		open:     make(map[*forwarded]struct{}),
-		cutAfter: -1,
 	}
 	f.owned.Add(1)
 	go f.accept()
@@ -69,9 +65,19 @@ func (f *Forwarder) SetDelay(oneWay time.Duration) { f.set(func() { f.delay = on
 // 0 lifts the limit.
 func (f *Forwarder) SetRate(bytesPerSecond int64) { f.set(func() { f.rate = bytesPerSecond }) }
 
-// CutAfter cuts each connection that is opened from now on once n bytes have
-// come from the target; a negative n never cuts.
-func (f *Forwarder) CutAfter(n int64) { f.set(func() { f.cutAfter = n }) }
+// CutNext makes the cuts of each connection that is opened from now on; none:
+// they are left alone.
+func (f *Forwarder) CutNext(cuts ...Cut) { f.set(func() { f.next = cuts }) }
+
+// CutOpen makes the cuts of each connection that is open now, in place of those
+// that it had; bytes count from here on.
+func (f *Forwarder) CutOpen(cuts func() []Cut) {
+	f.set(func() {
+		for c := range f.open {
+			c.cuts = slices.Clone(cuts())
+		}
+	})
+}
 
 // Silence stops passing anything on, both ways, and keeps every socket open:
 // a half-open connection, as a pulled cable leaves it. False lets all flow again.
@@ -88,7 +94,20 @@ func (f *Forwarder) Silence(on bool) {
 }
 
 // Refuse closes new connections at once while on.
-func (f *Forwarder) Refuse(on bool) { f.set(func() { f.refusing = on }) }
+func (f *Forwarder) Refuse(on bool) {
+	f.set(func() {
+		f.refuse = nil
+		if on {
+			f.refuse = func() bool { return true }
+		}
+	})
+}
+
+// RefuseShare closes so many of the new connections at once, 0 to 1; which
+// ones, rnd says.
+func (f *Forwarder) RefuseShare(share float64, rnd *rand.Rand) {
+	f.set(func() { f.refuse = func() bool { return rnd.Float64() < share } })
+}
 
 // Cut closes every connection that is open now.
 func (f *Forwarder) Cut() {
@@ -104,6 +123,13 @@ func (f *Forwarder) Open() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return len(f.open)
+}
+
+// Accepted is how many connections were made so far, refused ones included.
+func (f *Forwarder) Accepted() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.accepted
 }
 
 // Close stops listening, cuts all connections and waits until none is left.
@@ -129,9 +155,10 @@ func (f *Forwarder) accept() {
 			return
 		}
 		f.mu.Lock()
-		refusing := f.refusing
+		f.accepted++
+		refused := f.refuse != nil && f.refuse()
 		f.mu.Unlock()
-		if refusing {
+		if refused {
 			_ = client.Close()
 			continue
 		}
@@ -155,7 +182,7 @@ func (f *Forwarder) serve(client net.Conn) {
 		return
 	}
 	f.open[c] = struct{}{}
-	cutAfter := f.cutAfter
+	c.cuts = append(c.cuts, f.next...)
 	f.mu.Unlock()
 	defer func() {
 		c.close()
@@ -163,83 +190,7 @@ func (f *Forwarder) serve(client net.Conn) {
 	}()
 
 	var both sync.WaitGroup
-	both.Go(func() { f.pass(target, client, -1) })
-	both.Go(func() {
-		if f.pass(client, target, cutAfter) == errCut {
-			c.close()
-		}
-	})
+	both.Go(func() { f.pass(c, true) })
+	both.Go(func() { f.pass(c, false) })
 	both.Wait()
-}
-
-// errCut says that a connection carried as many bytes as it may.
-var errCut = errors.New("cut")
-
-// chunk is data on its way, and when it arrives.
-type chunk struct {
-	data []byte
-	due  time.Time
-}
-
-// pass carries one direction until its end, then half-closes to. Reading and
-// writing are apart, so that a delay costs time but no bandwidth.
-func (f *Forwarder) pass(to, from net.Conn, cutAfter int64) error {
-	const size = 64 << 10
-	onTheWay := make(chan chunk, inFlightLimit/size)
-	var reader sync.WaitGroup
-	reader.Go(func() {
-		defer close(onTheWay)
-		for {
-			buf := make([]byte, size)
-			n, err := from.Read(buf)
-			if n > 0 {
-				f.mu.Lock()
-				due := time.Now().Add(f.delay)
-				f.mu.Unlock()
-				onTheWay <- chunk{buf[:n], due}
-			}
-			if err != nil {
-				return
-			}
-		}
-	})
-	err := f.deliver(to, onTheWay, cutAfter)
-	if err == nil {
-		if half, ok := to.(interface{ CloseWrite() error }); ok {
-			_ = half.CloseWrite()
-		}
-	} else {
-		_ = from.Close() // the reader ends, and the other side learns of it
-		for range onTheWay {
-		}
-	}
-	reader.Wait()
-	return err
-}
-
-// deliver writes each chunk when it is due, at the rate that is set.
-func (f *Forwarder) deliver(to io.Writer, onTheWay <-chan chunk, left int64) error {
-	for c := range onTheWay {
-		time.Sleep(time.Until(c.due))
-		f.mu.Lock()
-		rate, silent := f.rate, f.silent
-		f.mu.Unlock()
-		if silent != nil {
-			<-silent
-		}
-		if left >= 0 && int64(len(c.data)) >= left {
-			_, _ = to.Write(c.data[:left])
-			return errCut
-		}
-		if left >= 0 {
-			left -= int64(len(c.data))
-		}
-		if rate > 0 {
-			time.Sleep(time.Duration(int64(len(c.data)) * int64(time.Second) / rate))
-		}
-		if _, err := to.Write(c.data); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -2,8 +2,11 @@ package testkit_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
+	"math/rand/v2"
 	"net"
+	"syscall"
 	"testing"
 	"time"
 
@@ -115,15 +118,85 @@ func TestForwarderSilenceHoldsWithoutClosing(t *testing.T) {
 }
 
 func TestForwarderCutsAtTheByte(t *testing.T) {
-	f, _ := throughForwarder(t)
-	f.CutAfter(5)
-	c := dial(t, f)
+	for _, c := range []struct {
+		name string
+		cuts []testkit.Cut
+		want string
+	}{
+		{"from the target", []testkit.Cut{{After: 5}}, "sally"},
+		{"the earlier of two", []testkit.Cut{{After: 7}, {After: 2}}, "sa"},
+		{"at once", []testkit.Cut{{Up: true}}, ""},
+	} {
+		f, open := throughForwarder(t)
+		f.CutNext(c.cuts...)
+		fresh := dial(t, f)
+		say(t, open, "not concerned")
+		f.CutOpen(func() []testkit.Cut { return c.cuts })
+		for _, conn := range []net.Conn{open, fresh} {
+			if _, err := io.WriteString(conn, "sallyport"); err != nil {
+				t.Fatal(err)
+			}
+			if got, _ := io.ReadAll(conn); string(got) != c.want {
+				t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+			}
+		}
+	}
+}
+
+func TestForwarderCutsWhatTheClientSends(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	f, err := testkit.NewForwarder("127.0.0.1:0", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	f.CutNext(testkit.Cut{Up: true, After: 5})
+	if _, err := io.WriteString(dial(t, f), "sallyport"); err != nil {
+		t.Fatal(err)
+	}
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if got, _ := io.ReadAll(c); string(got) != "sally" {
+		t.Fatalf("got %q, want the first 5 bytes", got)
+	}
+}
+
+func TestForwarderCutsByResetting(t *testing.T) {
+	f, c := throughForwarder(t)
+	f.CutOpen(func() []testkit.Cut { return []testkit.Cut{{After: 0, Reset: true}} })
 	if _, err := io.WriteString(c, "sallyport"); err != nil {
 		t.Fatal(err)
 	}
-	got, _ := io.ReadAll(c)
-	if string(got) != "sally" {
-		t.Fatalf("got %q, want the first 5 bytes", got)
+	if _, err := io.ReadAll(c); !errors.Is(err, syscall.ECONNRESET) {
+		t.Fatalf("got %v, want a reset", err)
+	}
+}
+
+// TestForwarderThrottlesEvenly: bytes trickle, and the sender is held back.
+func TestForwarderThrottlesEvenly(t *testing.T) {
+	const rate, size = 64 << 10, 32 << 10
+	f, c := throughForwarder(t)
+	f.SetRate(rate)
+	start := time.Now()
+	if _, err := c.Write(make([]byte, size)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(c, make([]byte, size/8)); err != nil {
+		t.Fatal(err)
+	}
+	first := time.Since(start)
+	if _, err := io.ReadFull(c, make([]byte, size-size/8)); err != nil {
+		t.Fatal(err)
+	}
+	if whole := time.Since(start); whole < time.Second*size/rate || first > whole/2 {
+		t.Errorf("the first eighth took %v, the whole %v", first, whole)
 	}
 }
 
@@ -138,6 +211,22 @@ func TestForwarderCutAndRefuse(t *testing.T) {
 	if _, err := dial(t, f).Read(make([]byte, 1)); err == nil {
 		t.Fatal("a connection was served while refusing")
 	}
+	f.RefuseShare(0.5, rand.New(rand.NewPCG(1, 2)))
+	served := 0
+	for range 40 {
+		c := dial(t, f)
+		if _, err := io.WriteString(c, "?"); err == nil {
+			if n, _ := c.Read(make([]byte, 1)); n == 1 {
+				served++
+			}
+		}
+	}
+	if served < 10 || served > 30 {
+		t.Errorf("%d of 40 were served where half should be", served)
+	}
 	f.Refuse(false)
 	say(t, dial(t, f), "after")
+	if n := f.Accepted(); n != 43 {
+		t.Errorf("%d connections were counted", n)
+	}
 }
