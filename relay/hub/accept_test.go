@@ -31,6 +31,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type roll struct {
 	key ed25519.PublicKey
 	err error // what a look-up fails with
+
+	mu       sync.Mutex // guards the following
+	noted    []string   // by Seen
+	lastSeen time.Time
+	asked    int // how often Known was
 }
 
 func (r *roll) Enrolled(_ context.Context, agentID, instanceID string) (hub.Enrolled, error) {
@@ -46,6 +51,24 @@ func (r *roll) Enrolled(_ context.Context, agentID, instanceID string) (hub.Enro
 func (r *roll) Connected(context.Context, string, hub.Instance) error { return nil }
 
 func (r *roll) Disconnected(context.Context, string, string, time.Time, string) error { return nil }
+
+func (r *roll) Seen(_ context.Context, workspaceID string, instanceIDs []string, at time.Time) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.noted = append(r.noted, workspaceID+"/"+strings.Join(instanceIDs, "+"))
+	r.lastSeen = at
+	return nil
+}
+
+func (r *roll) Known(_ context.Context, agentID string) (hub.Known, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.asked++
+	if agentID != "agt_1" {
+		return hub.Known{}, hub.ErrNotEnrolled
+	}
+	return hub.Known{Name: "Plant 2", LastSeenAt: r.lastSeen}, nil
+}
 
 // stand is a hub behind an HTTP server, and the key of the one instance.
 type stand struct {

@@ -39,6 +39,9 @@ type Options struct {
 	MaxHandshakes int
 	// StepTimeout bounds each step of a handshake. Default 10 s.
 	StepTimeout time.Duration
+	// NoteEvery is how often the directory is told which instances are
+	// connected. Default 30 s: what a crashed relay leaves behind is no older.
+	NoteEvery time.Duration
 }
 
 // Hub holds the tunnels of this relay. Make it with New; end it with Close,
@@ -83,6 +86,9 @@ func New(opts Options) *Hub {
 	if opts.StepTimeout == 0 {
 		opts.StepTimeout = 10 * time.Second
 	}
+	if opts.NoteEvery == 0 {
+		opts.NoteEvery = 30 * time.Second
+	}
 	h := &Hub{
 		opts: opts,
 		log:  opts.Log,
@@ -104,6 +110,7 @@ func New(opts Options) *Hub {
 	h.life, h.end = context.WithCancel(context.Background())
 	h.metrics = newMetrics(opts.Registerer, h)
 	h.work.Go(h.beat)
+	h.work.Go(h.note)
 	return h
 }
 

@@ -36,6 +36,19 @@ type Directory interface {
 	Connected(ctx context.Context, agentID string, in Instance) error
 	// Disconnected records that its last tunnel is gone, and why, for a person.
 	Disconnected(ctx context.Context, agentID, instanceID string, at time.Time, reason string) error
+	// Seen records that these instances of a workspace were connected at the
+	// time: now and then, for many at once, so that even a relay that crashes
+	// leaves behind who was there.
+	Seen(ctx context.Context, workspaceID string, instanceIDs []string, at time.Time) error
+	// Known returns what is on file of an agent, whichever relay it was last
+	// connected to. ErrNotEnrolled where it has no instance that could connect.
+	Known(ctx context.Context, agentID string) (Known, error)
+}
+
+// Known is an agent on file.
+type Known struct {
+	Name       string
+	LastSeenAt time.Time // of any of its instances; zero: never
 }
 
 // Enrolled is an instance on file.

@@ -11,13 +11,14 @@ import (
 )
 
 // agent is an agent that holds tunnels here, or has held some since the relay
-// started.
+// started, or was asked for.
 type agent struct {
 	id        string
 	name      string
 	tunnels   []*tunnel // in the order in which they came
 	next      int       // where the search for a tunnel begins
-	lastSeen  time.Time // of tunnels that are gone
+	lastSeen  time.Time // of tunnels that are gone, here or at another relay
+	askedAt   time.Time // when the directory was asked about it
 	recording sync.Mutex
 	recorded  map[string]bool // by instance: what the directory was told last; guarded by recording
 }
@@ -43,12 +44,8 @@ func (h *Hub) enter(t *tunnel) (superseded []*tunnel, ok bool) {
 	}
 	h.sequence++
 	t.sequence = h.sequence
-	a := h.agents[t.hello.AgentID]
-	if a == nil {
-		a = &agent{id: t.hello.AgentID, recorded: make(map[string]bool)}
-		h.agents[a.id] = a
-	}
-	a.name = t.enrolled.AgentName
+	a := h.agent(t.hello.AgentID)
+	a.name = strings.TrimSpace(t.enrolled.AgentName)
 	for _, old := range a.tunnels {
 		if old.hello.InstanceID != t.hello.InstanceID {
 			continue
@@ -182,14 +179,4 @@ func (h *Hub) pick(agentID string, failed []*tunnel) *tunnel {
 		}
 	}
 	return best
-}
-
-// absence says what is known of an agent that holds no tunnel.
-func (h *Hub) absence(agentID string) (name string, lastSeen time.Time) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if a := h.agents[agentID]; a != nil {
-		return strings.TrimSpace(a.name), a.lastSeen
-	}
-	return "", time.Time{}
 }

@@ -57,7 +57,7 @@ func (r agentRoad) try(req *http.Request, began time.Time) (*http.Response, *pro
 			return nil, last
 		}
 		if t == nil {
-			return nil, h.offline(r.agentID)
+			return nil, h.offline(ctx, r.agentID)
 		}
 		if last != nil {
 			h.metrics.retries.Inc()
@@ -117,21 +117,24 @@ func deadline(ctx context.Context, req *http.Request) (context.Context, context.
 	return context.WithTimeout(ctx, time.Duration(ms)*time.Millisecond+answerGrace)
 }
 
-func (h *Hub) offline(agentID string) *proto.Error {
-	name, seen := h.absence(agentID)
+// offline is the failure of a request whose agent holds no tunnel.
+func (h *Hub) offline(ctx context.Context, agentID string) *proto.Error {
 	e := &proto.Error{
 		Code: proto.CodeAgentOffline, Outcome: proto.OutcomeNotSent,
 		Detail: "The agent is not connected to this relay.",
 		Hint:   "Check that sallyport-agent runs on its machine, and that the machine can reach this relay.",
 		Facts:  map[string]string{"agentId": agentID},
 	}
-	if name != "" {
-		e.Facts["agent"] = name
-		e.Detail = fmt.Sprintf("The agent %q is not connected to this relay.", name)
+	known, err := h.known(ctx, agentID)
+	if err != nil {
+		e.Err = err
+		return e
 	}
-	if !seen.IsZero() {
+	e.Facts["agent"] = known.Name
+	e.Detail = fmt.Sprintf("The agent %q has never been connected.", known.Name)
+	if seen := known.LastSeenAt; !seen.IsZero() {
 		e.Facts["lastSeen"] = seen.UTC().Format(time.RFC3339)
-		e.Detail = fmt.Sprintf("The agent %q is offline; it was last seen at %s.", name, seen.UTC().Format(time.RFC3339))
+		e.Detail = fmt.Sprintf("The agent %q is offline; it was last seen at %s.", known.Name, e.Facts["lastSeen"])
 	}
 	return e
 }

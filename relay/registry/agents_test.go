@@ -152,6 +152,15 @@ func TestAnAgentsStatusFollowsItsMachines(t *testing.T) {
 			t.Errorf("unknown instance: %v", err)
 		}
 
+		noted := left.Add(30 * time.Second)
+		must(t, s.Seen(ctx, s.ada.WorkspaceID, []string{second.InstanceID}, noted))
+		if known, err := s.Known(ctx, a.ID); err != nil || known.Name != "Plant 2" || !known.LastSeenAt.Equal(noted) {
+			t.Errorf("got %+v, %v", known, err)
+		}
+		if _, err := s.Known(ctx, "agt_nowhere"); !errors.Is(err, hub.ErrNotEnrolled) {
+			t.Errorf("unknown agent: %v", err)
+		}
+
 		must(t, s.RemoveInstance(ctx, s.ada, a.ID, second.InstanceID))
 		wantCode(t, s.RemoveInstance(ctx, s.ada, a.ID, second.InstanceID), proto.CodeNotFound, "no such machine")
 		if _, err := s.Enrolled(ctx, a.ID, second.InstanceID); !errors.Is(err, hub.ErrNotEnrolled) {

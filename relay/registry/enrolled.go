@@ -105,6 +105,23 @@ func (r *Registry) Disconnected(ctx context.Context, agentID, instanceID string,
 	return nil
 }
 
+// Seen implements hub.Directory.
+func (r *Registry) Seen(ctx context.Context, workspaceID string, instanceIDs []string, at time.Time) error {
+	return r.Store.Workspace(workspaceID).InstancesSeen(ctx, instanceIDs, at)
+}
+
+// Known implements hub.Directory.
+func (r *Registry) Known(ctx context.Context, agentID string) (hub.Known, error) {
+	name, lastSeen, err := r.Store.AgentSeen(ctx, agentID)
+	if errors.Is(err, store.ErrNotFound) {
+		return hub.Known{}, fmt.Errorf("agent %q: %w", agentID, hub.ErrNotEnrolled)
+	}
+	if err != nil {
+		return hub.Known{}, err
+	}
+	return hub.Known{Name: name, LastSeenAt: lastSeen}, nil
+}
+
 func (r *Registry) enrolledInstance(ctx context.Context, agentID, instanceID string) (*store.Workspace, store.Instance, error) {
 	row, _, err := r.Store.InstanceByID(ctx, agentID, instanceID)
 	if errors.Is(err, store.ErrNotFound) {

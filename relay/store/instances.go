@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -62,6 +63,39 @@ func (w *Workspace) InstanceSeen(ctx context.Context, agentID, id string, at tim
 		UPDATE instances SET last_seen_at = CASE WHEN last_seen_at > $4 THEN last_seen_at ELSE $4 END
 		WHERE workspace_id = $1 AND agent_id = $2 AND id = $3`,
 		w.id, agentID, id, toMicros(at))
+}
+
+// seenAtOnce is how many machines one statement marks as seen: a write that is
+// short enough to let others in between.
+const seenAtOnce = 500
+
+// InstancesSeen records for many machines at once when they were last heard
+// of; never backwards. Those that were removed meanwhile are passed over.
+func (w *Workspace) InstancesSeen(ctx context.Context, ids []string, at time.Time) error {
+	for some := range slices.Chunk(ids, seenAtOnce) {
+		list, args := in([]any{w.id, toMicros(at)}, some)
+		if err := w.db.exec(ctx, "record when the instances were last seen", `
+			UPDATE instances SET last_seen_at = $2
+			WHERE workspace_id = $1 AND (last_seen_at IS NULL OR last_seen_at < $2) AND id IN (`+list+`)`, args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// AgentSeen finds an agent's name, and when any of its machines was last
+// seen, before its workspace is known. ErrNotFound where it has no machine.
+func (s *Store) AgentSeen(ctx context.Context, agentID string) (name string, lastSeen time.Time, err error) {
+	type found struct {
+		name string
+		seen time.Time
+	}
+	f, err := one(ctx, s.read, "find when the agent was last seen", func(row scanner) (f found, err error) {
+		return f, row.Scan(&f.name, optional{&f.seen})
+	}, `SELECT a.name, MAX(i.last_seen_at)
+		FROM agents a JOIN instances i ON i.workspace_id = a.workspace_id AND i.agent_id = a.id
+		WHERE a.id = $1 GROUP BY a.id, a.name`, agentID)
+	return f.name, f.seen, err
 }
 
 // InstanceByID finds a machine before its workspace is known: a handshake

@@ -115,7 +115,8 @@ func isolationCases(a *Workspace, f foreign) map[string]func(*testing.T, context
 		"InstanceConnected": func(t T, ctx C) {
 			notFound(t, a.InstanceConnected(ctx, Instance{ID: f.instance.ID, AgentID: f.agent.ID, ConnectedAt: noon, LastSeenAt: noon}))
 		},
-		"InstanceSeen": func(t T, ctx C) { must(t, a.InstanceSeen(ctx, f.agent.ID, f.instance.ID, noon)) },
+		"InstancesSeen": func(t T, ctx C) { must(t, a.InstancesSeen(ctx, []string{f.instance.ID}, noon)) },
+		"InstanceSeen":  func(t T, ctx C) { must(t, a.InstanceSeen(ctx, f.agent.ID, f.instance.ID, noon)) },
 		"SetPresence": func(t T, ctx C) {
 			set, err := a.SetPresence(ctx, Presence{Run: someRun, Counter: 2, AgentID: f.agent.ID, InstanceID: f.instance.ID, ConnectedAt: noon})
 			if err != nil || set {

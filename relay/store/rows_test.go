@@ -273,6 +273,40 @@ func TestLastSeenNeverGoesBack(t *testing.T) {
 	})
 }
 
+func TestManyMachinesAreSeenAtOnce(t *testing.T) {
+	onEach(t, func(t *testing.T, s *Store) {
+		w := home(s)
+		plant, quarry := addAgent(t, w, "Plant 2"), addAgent(t, w, "Quarry")
+		if _, _, err := s.AgentSeen(t.Context(), plant.ID); !errors.Is(err, ErrNotFound) {
+			t.Errorf("an agent without machines: %v", err)
+		}
+		first, second, absent := addInstance(t, s, w, plant.ID), addInstance(t, s, w, plant.ID), addInstance(t, s, w, quarry.ID)
+		must(t, w.InstanceSeen(t.Context(), plant.ID, second.ID, noon.Add(time.Hour)))
+		ids := []string{"ins_removed", first.ID, second.ID}
+		for i := range seenAtOnce { // more than one statement takes
+			ids = append(ids, fmt.Sprint("ins_other_", i))
+		}
+		must(t, w.InstancesSeen(t.Context(), append(ids, first.ID), noon))
+		must(t, w.InstancesSeen(t.Context(), nil, noon))
+		stored := noon.Truncate(time.Microsecond)
+		for id, want := range map[string]time.Time{first.ID: stored, second.ID: stored.Add(time.Hour), absent.ID: {}} {
+			agent := plant.ID
+			if id == absent.ID {
+				agent = quarry.ID
+			}
+			if got, _, err := s.InstanceByID(t.Context(), agent, id); err != nil || !got.LastSeenAt.Equal(want) {
+				t.Errorf("%s was seen at %s, want %s; %v", id, got.LastSeenAt, want, err)
+			}
+		}
+		if name, seen, err := s.AgentSeen(t.Context(), plant.ID); err != nil || name != "Plant 2" || !seen.Equal(stored.Add(time.Hour)) {
+			t.Errorf("got %q, %s, %v", name, seen, err)
+		}
+		if name, seen, err := s.AgentSeen(t.Context(), quarry.ID); err != nil || name != "Quarry" || !seen.IsZero() {
+			t.Errorf("got %q, %s, %v", name, seen, err)
+		}
+	})
+}
+
 func TestBrowserSessionsEnd(t *testing.T) {
 	onEach(t, func(t *testing.T, s *Store) {
 		must(t, s.SaveBrowserSession(t.Context(), "old", []byte("x"), s.Now().Add(-time.Second)))

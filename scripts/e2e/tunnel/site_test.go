@@ -43,6 +43,7 @@ type directory struct {
 	mu       sync.Mutex
 	enrolled map[string]hub.Enrolled // by agent and instance
 	history  []string
+	lastSeen time.Time                        // of any machine
 	lookedUp func(agentID, instanceID string) // called after each answer; may be nil
 }
 
@@ -65,9 +66,30 @@ func (d *directory) Connected(_ context.Context, agentID string, in hub.Instance
 	return nil
 }
 
-func (d *directory) Disconnected(_ context.Context, agentID, instanceID string, _ time.Time, reason string) error {
+func (d *directory) Disconnected(_ context.Context, agentID, instanceID string, at time.Time, reason string) error {
+	d.mu.Lock()
+	d.lastSeen = at
+	d.mu.Unlock()
 	d.note("disconnected " + agentID + "/" + instanceID + ": " + reason)
 	return nil
+}
+
+func (d *directory) Seen(_ context.Context, _ string, _ []string, at time.Time) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.lastSeen = at
+	return nil
+}
+
+func (d *directory) Known(_ context.Context, agentID string) (hub.Known, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for key, e := range d.enrolled {
+		if strings.HasPrefix(key, agentID+"/") {
+			return hub.Known{Name: e.AgentName, LastSeenAt: d.lastSeen}, nil
+		}
+	}
+	return hub.Known{}, hub.ErrNotEnrolled
 }
 
 func (d *directory) note(line string) {

@@ -1,0 +1,103 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// knownFor is how long an answer of the directory about an agent is good: many
+// requests for an agent that is away must not all ask the database.
+const knownFor = 2 * time.Second
+
+// note tells the directory, now and then, which instances are connected.
+func (h *Hub) note() {
+	ticker := time.NewTicker(h.opts.NoteEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-h.life.Done():
+			return
+		case <-ticker.C:
+		}
+		at := h.opts.Clock()
+		for workspaceID, instances := range h.connected() {
+			ctx, cancel := context.WithTimeout(h.life, directoryTimeout)
+			if err := h.opts.Directory.Seen(ctx, workspaceID, instances, at); err != nil && h.life.Err() == nil {
+				h.log.Warn("presence can't be noted", zap.Int("instances", len(instances)), zap.Error(err))
+			}
+			cancel()
+		}
+	}
+}
+
+// connected lists by workspace the instances that show signs of life.
+func (h *Hub) connected() map[string][]string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	all := make(map[string][]string)
+	for _, a := range h.agents {
+		for i, t := range a.tunnels {
+			sibling := func(other *tunnel) bool { return other.hello.InstanceID == t.hello.InstanceID }
+			if t.conn.Silent() < idleTimeout(h.opts.Heartbeat) && !slices.ContainsFunc(a.tunnels[:i], sibling) {
+				all[t.enrolled.WorkspaceID] = append(all[t.enrolled.WorkspaceID], t.hello.InstanceID)
+			}
+		}
+	}
+	return all
+}
+
+// known is what is known of an agent that holds no tunnel here: by what this
+// relay saw itself, and by the directory, which knows of other relays and of
+// times before this one started. ErrNotEnrolled where the agent is none.
+func (h *Hub) known(ctx context.Context, agentID string) (Known, error) {
+	h.mu.Lock()
+	a := h.agents[agentID]
+	now := h.opts.Clock()
+	if a != nil && now.Sub(a.askedAt).Abs() < knownFor {
+		defer h.mu.Unlock()
+		return a.recollection(), nil
+	}
+	h.mu.Unlock()
+
+	ctx, cancel := context.WithTimeout(ctx, directoryTimeout)
+	defer cancel()
+	answer, err := h.opts.Directory.Known(ctx, agentID)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case errors.Is(err, ErrNotEnrolled):
+		return Known{}, err
+	case err != nil:
+		// What this relay saw itself will do.
+		h.log.Warn("agent can't be looked up", zap.String("agent", agentID), zap.Error(err))
+		if a = h.agents[agentID]; a == nil {
+			return Known{}, err
+		}
+	default:
+		a = h.agent(agentID)
+		a.name = strings.TrimSpace(answer.Name)
+		if answer.LastSeenAt.After(a.lastSeen) {
+			a.lastSeen = answer.LastSeenAt
+		}
+	}
+	a.askedAt = now
+	return a.recollection(), nil
+}
+
+// recollection is what the hub remembers of the agent; the hub's mu is held.
+func (a *agent) recollection() Known { return Known{Name: a.name, LastSeenAt: a.lastSeen} }
+
+// agent is the hub's entry for an agent that is enrolled; mu is held.
+func (h *Hub) agent(agentID string) *agent {
+	a := h.agents[agentID]
+	if a == nil {
+		a = &agent{id: agentID, recorded: make(map[string]bool)}
+		h.agents[agentID] = a
+	}
+	return a
+}
