@@ -128,6 +128,7 @@ func TestForwarderCutsAtTheByte(t *testing.T) {
 		{"at once", []testkit.Cut{{Up: true}}, ""},
 	} {
 		f, open := throughForwarder(t)
+		say(t, open, "open")
 		f.CutNext(c.cuts...)
 		fresh := dial(t, f)
 		say(t, open, "not concerned")
@@ -170,6 +171,7 @@ func TestForwarderCutsWhatTheClientSends(t *testing.T) {
 
 func TestForwarderCutsByResetting(t *testing.T) {
 	f, c := throughForwarder(t)
+	say(t, c, "before")
 	f.CutOpen(func() []testkit.Cut { return []testkit.Cut{{After: 0, Reset: true}} })
 	if _, err := io.WriteString(c, "sallyport"); err != nil {
 		t.Fatal(err)
