@@ -16,18 +16,19 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"sallyport/agent/config"
+	"sallyport/agent/egress"
 	"sallyport/agent/link"
 	"sallyport/internal/buildinfo"
-	"sallyport/internal/outbound"
 	"sallyport/proto"
 )
 
-// enrollTimeout bounds the whole exchange with the relay, in milliseconds.
-const enrollTimeout = "30000"
+// enrollTimeout bounds the whole exchange with the relay.
+const enrollTimeout = 30 * time.Second
 
 func newEnroll(w World) *cobra.Command {
 	cmd := &cobra.Command{
@@ -37,7 +38,7 @@ func newEnroll(w World) *cobra.Command {
 			"So that the code does not show in the process list, give it in $SALLYPORT_CODE, or on standard input with --code -.",
 		Args: cobra.NoArgs,
 	}
-	load := addOptions(cmd, w, "relay", "data", "ca-file", "allow-plaintext-relay", "proxy")
+	load := addOptions(cmd, w, append([]string{"relay", "data"}, egressFlags...)...)
 	code := cmd.Flags().String("code", "", "the one-time code; - reads it from standard input ($SALLYPORT_CODE)")
 	replace := cmd.Flags().Bool("replace", false, "give up the identity that the data directory holds")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -49,7 +50,7 @@ func newEnroll(w World) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		identity, err := enroll(cmd.Context(), c, secret, *replace)
+		identity, err := enroll(cmd.Context(), c, w, secret, *replace)
 		if err != nil {
 			return err
 		}
@@ -77,7 +78,7 @@ func readCode(flag string, w World) (string, error) {
 	return code, nil
 }
 
-func enroll(ctx context.Context, c config.Config, code string, replace bool) (config.Identity, error) {
+func enroll(ctx context.Context, c config.Config, w World, code string, replace bool) (config.Identity, error) {
 	if c.Relay == "" {
 		return config.Identity{}, errors.New("which relay? Give --relay URL, or set SALLYPORT_RELAY")
 	}
@@ -100,7 +101,11 @@ func enroll(ctx context.Context, c config.Config, code string, replace bool) (co
 	if err != nil {
 		return config.Identity{}, fmt.Errorf("make a key: %w", err)
 	}
-	identity, err := exchangeCode(ctx, c, relay, code, public)
+	way, err := newEgress(c, w, nil)
+	if err != nil {
+		return config.Identity{}, err
+	}
+	identity, err := exchangeCode(ctx, way, relay, code, public)
 	if err != nil {
 		return config.Identity{}, err
 	}
@@ -128,12 +133,9 @@ func refuseOverwrite(dir string, replace bool) error {
 }
 
 // exchangeCode asks the relay for an identity.
-func exchangeCode(ctx context.Context, c config.Config, relay *url.URL, code string, public ed25519.PublicKey) (config.Identity, error) {
-	transport, err := relayTransport(c)
-	if err != nil {
-		return config.Identity{}, err
-	}
-	defer transport.Close()
+func exchangeCode(ctx context.Context, way *egress.Egress, relay *url.URL, code string, public ed25519.PublicKey) (config.Identity, error) {
+	ctx, cancel := context.WithTimeout(ctx, enrollTimeout)
+	defer cancel()
 	body, err := json.Marshal(map[string]any{
 		"code": code, "publicKey": []byte(public), "hostname": hostname(),
 		"os": runtime.GOOS, "arch": runtime.GOARCH, "version": buildinfo.Version(),
@@ -148,52 +150,16 @@ func exchangeCode(ctx context.Context, c config.Config, relay *url.URL, code str
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json, application/problem+json")
 	req.Header.Set("User-Agent", "sallyport-agent/"+buildinfo.Version())
-	req.Header.Set(proto.HeaderTimeout, enrollTimeout)
-	resp, err := transport.RoundTrip(req)
+	resp, err := way.HTTPTransport().RoundTrip(req)
 	if err != nil {
-		return config.Identity{}, fmt.Errorf("the relay %s was not reached: %w", relay, inWords(err))
+		return config.Identity{}, fmt.Errorf("the relay %s was not reached: %w", relay, egress.Explain(relay.Host, err))
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	if err != nil {
-		return config.Identity{}, fmt.Errorf("the relay's answer broke off: %w", inWords(err))
+		return config.Identity{}, fmt.Errorf("the relay's answer broke off: %w", err)
 	}
 	return readAnswer(relay, resp, text)
-}
-
-func relayTransport(c config.Config) (*outbound.Transport, error) {
-	tlsConfig, err := c.RelayTLS()
-	if err != nil {
-		return nil, err
-	}
-	proxy, err := c.RelayProxy()
-	if err != nil {
-		return nil, err
-	}
-	return outbound.New(outbound.Options{
-		RootCAs: tlsConfig.RootCAs,
-		Proxy:   func(r *http.Request) (*url.URL, error) { return proxy(r.URL) },
-	}), nil
-}
-
-// inWords is a typed error as a person reads it: what happened, what to do.
-func inWords(err error) error {
-	e := proto.AsError(err)
-	if e == nil {
-		return err
-	}
-	text := e.Detail
-	hint := e.Hint
-	switch e.Reason { // the hints of outbound are about applications
-	case proto.ReasonUnknownAuthority, proto.ReasonSelfSigned:
-		hint = "If this is the authority of your relay, or of a proxy that inspects TLS, give its certificate with --ca-file."
-	case proto.ReasonRefused:
-		hint = "Check the port, and that the relay is running."
-	}
-	if hint != "" {
-		text += " " + hint
-	}
-	return errors.New(text)
 }
 
 // readAnswer reads the relay's answer, and tells a relay's refusal from

@@ -9,6 +9,7 @@ import (
 	stdlog "log"
 	"os"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -30,7 +31,7 @@ func newRun(w World) *cobra.Command {
 		Long:  "Hold the tunnels and serve requests, until SIGINT or SIGTERM; requests under way may finish. A second signal ends it at once.",
 		Args:  cobra.NoArgs,
 	}
-	load := addOptions(cmd, w, "data", "relay", "ca-file", "allow-plaintext-relay", "proxy", "target-proxy", "target-ca-file", "log-level", "log-format")
+	load := addOptions(cmd, w, slices.Concat([]string{"data", "relay"}, egressFlags, []string{"target-proxy", "target-ca-file", "log-level", "log-format"})...)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := load()
 		if err != nil {
@@ -58,7 +59,7 @@ func run(ctx context.Context, c config.Config, w World) error {
 	} else if !errors.Is(err, control.ErrNotRunning) {
 		return err
 	}
-	a, err := newAgent(c, identity, log)
+	a, err := newAgent(c, w, identity, log)
 	if err != nil {
 		return err
 	}
@@ -86,17 +87,13 @@ type agent struct {
 	link      *link.Link
 }
 
-func newAgent(c config.Config, identity config.Identity, log *zap.Logger) (*agent, error) {
+func newAgent(c config.Config, w World, identity config.Identity, log *zap.Logger) (*agent, error) {
 	relay, err := config.ParseRelay(cmp.Or(c.Relay, identity.Relay))
 	if err != nil {
 		return nil, err
 	}
 	c.CAFile = cmp.Or(c.CAFile, identity.CAFile)
-	relayTLS, err := c.RelayTLS()
-	if err != nil {
-		return nil, err
-	}
-	relayProxy, err := c.RelayProxy()
+	way, err := newEgress(c, w, log.Named("egress"))
 	if err != nil {
 		return nil, err
 	}
@@ -119,8 +116,7 @@ func newAgent(c config.Config, identity config.Identity, log *zap.Logger) (*agen
 		Identity:       link.Identity{AgentID: identity.AgentID, InstanceID: identity.InstanceID, Key: identity.Key()},
 		Machine:        link.Machine{Hostname: hostname(), OS: runtime.GOOS, Arch: runtime.GOARCH, Version: buildinfo.Version()},
 		Serve:          a.forwarder.Serve,
-		TLS:            relayTLS,
-		Proxy:          relayProxy,
+		Egress:         way,
 		AllowPlaintext: c.AllowPlaintextRelay,
 		Log:            log.Named("link"),
 	})

@@ -6,7 +6,6 @@
 package config
 
 import (
-	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"net/http"
@@ -24,6 +23,10 @@ type Config struct {
 	CAFile              string `yaml:"caFile"`
 	AllowPlaintextRelay bool   `yaml:"allowPlaintextRelay"`
 	Proxy               string `yaml:"proxy"`
+	ProxyUser           string `yaml:"proxyUser"`
+	ProxyPasswordFile   string `yaml:"proxyPasswordFile"`
+	ProxyDomain         string `yaml:"proxyDomain"`
+	ProxyCAFile         string `yaml:"proxyCaFile"`
 	TargetProxy         string `yaml:"targetProxy"`
 	TargetCAFile        string `yaml:"targetCaFile"`
 	LogLevel            string `yaml:"logLevel"`
@@ -48,9 +51,25 @@ const Example = `# Configuration of sallyport-agent. Every key may be left out. 
 # then be read on the way. Loopback needs no leave.
 allowPlaintextRelay: false
 
-# The proxy on the way to the relay: "environment" (HTTPS_PROXY, NO_PROXY), "none",
-# or a URL (http, https or socks5, with user and password where it wants them).
-proxy: environment
+# The proxy on the way to the relay: "system" (HTTPS_PROXY and NO_PROXY of the
+# environment; where there are none, the settings of Windows or macOS),
+# "environment" (those alone), "none", or a URL (http, https or socks5).
+proxy: system
+
+# Who logs in at that proxy, as name, DOMAIN\name or name@domain. It is used with
+# the strongest scheme that the proxy offers: Negotiate, NTLM, Digest or Basic.
+# proxyUser: svc-sallyport
+
+# A file with the password on its first line, readable by the agent's user only.
+# It is read at each login.
+# proxyPasswordFile: /etc/sallyport-agent/proxy-password
+
+# The domain of that user for NTLM, and its realm for Kerberos.
+# proxyDomain: CORP
+
+# A PEM file of authorities to trust for an https:// proxy itself, besides the
+# system's. Default: that of caFile.
+# proxyCaFile: /etc/ssl/company-ca.pem
 
 # The proxy on the way to applications: "none", "environment" or a URL.
 targetProxy: none
@@ -67,12 +86,7 @@ logFormat: json
 
 // Defaults are the values of keys that nobody set.
 func Defaults() Config {
-	return Config{Proxy: "environment", TargetProxy: "none", LogLevel: "info", LogFormat: "json"}
-}
-
-// RelayProxy is the proxy setting for the relay.
-func (c Config) RelayProxy() (func(*url.URL) (*url.URL, error), error) {
-	return proxyFunc("proxy", c.Proxy)
+	return Config{Proxy: "system", TargetProxy: "none", LogLevel: "info", LogFormat: "json"}
 }
 
 // RequestProxy is the proxy setting for applications, nil for none.
@@ -97,15 +111,6 @@ func proxyFunc(key, value string) (func(*url.URL) (*url.URL, error), error) {
 		return nil, fmt.Errorf("%s: not \"none\", \"environment\" or a URL that begins with http://, https:// or socks5://", key)
 	}
 	return func(*url.URL) (*url.URL, error) { return u, nil }, nil
-}
-
-// RelayTLS is the TLS configuration for the relay.
-func (c Config) RelayTLS() (*tls.Config, error) {
-	pool, err := authorities("caFile", c.CAFile)
-	if err != nil {
-		return nil, err
-	}
-	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, nil
 }
 
 // TargetAuthorities are those trusted for applications; nil means the system's.

@@ -90,8 +90,8 @@ func TestFlagWinsOverEnvironmentOverFile(t *testing.T) {
 }
 
 func TestFaultyProxyIsNotQuoted(t *testing.T) {
-	_, err := Config{Proxy: "ftp://user:hush@proxy"}.RelayProxy()
-	if err == nil || strings.Contains(err.Error(), "hush") || !strings.Contains(err.Error(), "proxy") {
+	_, err := Config{TargetProxy: "ftp://user:hush@proxy"}.RequestProxy()
+	if err == nil || strings.Contains(err.Error(), "hush") || !strings.Contains(err.Error(), "targetProxy") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 	"go.uber.org/zap/zaptest"
 
+	"sallyport/agent/egress"
 	"sallyport/agent/link"
 	"sallyport/internal/testkit"
 	"sallyport/internal/wsconn"
@@ -28,6 +29,16 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// way is the way out with the given proxy setting.
+func way(t *testing.T, proxy string) *egress.Egress {
+	t.Helper()
+	e, err := egress.New(egress.Options{Proxy: proxy})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
 
 // try runs a link against a relay that can't be reached properly, until it has
 // failed once, and returns its status then.
@@ -45,7 +56,7 @@ func try(t *testing.T, relay string, change func(*link.Options)) link.Status {
 		Relay: u, Identity: link.Identity{AgentID: "agt_1", InstanceID: "ins_1", Key: key}, Tunnels: 1,
 		Machine: link.Machine{Hostname: "erp", OS: "linux", Arch: "amd64", Version: "1"},
 		Serve:   func(context.Context, net.Conn) {}, Log: zaptest.NewLogger(t),
-		Proxy:       func(*url.URL) (*url.URL, error) { return nil, nil },
+		Egress:      way(t, egress.ProxyNone),
 		StepTimeout: 8 * time.Second,
 	}
 	if change != nil {
@@ -256,14 +267,8 @@ func TestProxyWithLogin(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()
 	through := func(user *url.Userinfo) func(*link.Options) {
-		return func(o *link.Options) {
-			o.Proxy = func(u *url.URL) (*url.URL, error) {
-				if u.Host != server.Listener.Addr().String() {
-					t.Errorf("asked for the proxy of %s", u)
-				}
-				return &url.URL{Scheme: "http", Host: address, User: user}, nil
-			}
-		}
+		proxy := &url.URL{Scheme: "http", Host: address, User: user}
+		return func(o *link.Options) { o.Egress = way(t, proxy.String()) }
 	}
 	st := try(t, server.URL, through(nil))
 	if !strings.Contains(st.LastError, "wants a login (407") || !strings.Contains(st.LastError, "corp") {
@@ -291,7 +296,7 @@ func TestStopWhileDialling(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	l := link.New(link.Options{
 		Relay: &url.URL{Scheme: "http", Host: listener.Addr().String()}, Log: zaptest.NewLogger(t),
-		Proxy: func(*url.URL) (*url.URL, error) { return nil, nil },
+		Egress: way(t, egress.ProxyNone),
 	})
 	done := make(chan error, 1)
 	go func() { done <- l.Run(ctx) }()

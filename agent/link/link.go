@@ -10,7 +10,6 @@ package link
 import (
 	"context"
 	"crypto/ed25519"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -23,6 +22,7 @@ import (
 	"github.com/google/uuid"
 	"go.uber.org/zap"
 
+	"sallyport/agent/egress"
 	"sallyport/internal/retry"
 	"sallyport/internal/wsconn"
 	"sallyport/proto"
@@ -54,11 +54,8 @@ type Options struct {
 	// Tunnels is how many tunnels are held at once. Default 2: one more than
 	// needed, so that one can break, or be replaced, unnoticed.
 	Tunnels int
-	// TLS is for the connection to the relay; nil: the system's trust store.
-	TLS *tls.Config
-	// Proxy names the proxy for the relay's URL; nil: the environment's
-	// (HTTPS_PROXY, NO_PROXY).
-	Proxy func(*url.URL) (*url.URL, error)
+	// Egress is the way out to the relay; nil: that of zero egress.Options.
+	Egress *egress.Egress
 	// AllowPlaintext lets the relay be dialled without TLS beyond loopback.
 	AllowPlaintext bool
 	Log            *zap.Logger
@@ -98,6 +95,9 @@ func New(opts Options) *Link {
 	}
 	if opts.Clock == nil {
 		opts.Clock = time.Now
+	}
+	if opts.Egress == nil {
+		opts.Egress = &egress.Egress{}
 	}
 	defaultTo(&opts.RetryFirst, time.Second)
 	defaultTo(&opts.RetryLimit, time.Minute)
@@ -219,7 +219,7 @@ func (l *Link) keep(ctx context.Context, t *tunnel, backoff *retry.Backoff) (tim
 func (l *Link) delay(err error, backoff *retry.Backoff) time.Duration {
 	wait := backoff.Next()
 	var refused *proto.Refused
-	var dial *DialError
+	var dial *egress.DialError
 	switch {
 	case errors.As(err, &refused) && !refused.Code.Heals():
 		// Half of it at random, so that a fleet whose relay was reset does
@@ -228,14 +228,10 @@ func (l *Link) delay(err error, backoff *retry.Backoff) time.Duration {
 	case errors.As(err, &refused):
 		wait += time.Duration(refused.RetryAfterSeconds) * time.Second
 	case errors.As(err, &dial):
-		wait += min(dial.RetryAfter, maxRetryAfter)
+		wait += min(dial.RetryAfter, egress.MaxRetryAfter)
 	}
 	return wait
 }
-
-// maxRetryAfter is the longest Retry-After that is obeyed: a faulty proxy must
-// not keep an agent away for a day.
-const maxRetryAfter = 5 * time.Minute
 
 func (l *Link) logFailure(slot int, err error, wait time.Duration) {
 	var refused *proto.Refused

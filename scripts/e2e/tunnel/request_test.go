@@ -37,7 +37,7 @@ func TestRequestReachesTheApplicationAndBack(t *testing.T) {
 			r.agent(r.dir.enrol("agt_1", "ins_1"), forwarding(t), func(o *link.Options) {
 				if secure {
 					o.Relay = &url.URL{Scheme: "https", Host: r.net.Addr()}
-					o.TLS = trusting(r.server)
+					o.Egress = trusting(r.t, r.server)
 				}
 			})
 			r.awaitTunnels(2)

@@ -6,8 +6,7 @@ package tunnel
 import (
 	"context"
 	"crypto/ed25519"
-	"crypto/tls"
-	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +14,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -24,6 +25,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
 
+	"sallyport/agent/egress"
 	"sallyport/agent/forward"
 	"sallyport/agent/link"
 	"sallyport/internal/outbound"
@@ -210,7 +212,7 @@ func (r *relay) agent(key ed25519.PrivateKey, serve func(context.Context, net.Co
 		Machine:    link.Machine{Hostname: "erp-01", OS: "linux", Arch: "amd64", Version: "1.0.0"},
 		Serve:      serve,
 		Log:        zaptest.NewLogger(r.t, zaptest.Level(zap.InfoLevel)).Named("agent"),
-		Proxy:      func(*url.URL) (*url.URL, error) { return nil, nil },
+		Egress:     &egress.Egress{}, // directly, to this machine itself
 		RetryFirst: 50 * time.Millisecond, RetryLimit: 200 * time.Millisecond,
 	}
 	if change != nil {
@@ -310,11 +312,19 @@ func wantError(t *testing.T, err error, code proto.Code, outcome proto.Outcome) 
 	return e
 }
 
-// trusting is a TLS configuration that trusts the test server's certificate.
-func trusting(server *httptest.Server) *tls.Config {
-	roots := x509.NewCertPool()
-	roots.AddCert(server.Certificate())
-	return &tls.Config{RootCAs: roots}
+// trusting is a way out that trusts the test server's certificate.
+func trusting(t *testing.T, server *httptest.Server) *egress.Egress {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "authority.pem")
+	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if err := os.WriteFile(file, authority, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e, err := egress.New(egress.Options{CAFile: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
 }
 
 func has(lines []string, part string) error {

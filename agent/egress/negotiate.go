@@ -1,0 +1,4 @@
+package egress
+
+// systemKinds are the schemes that ask the operating system for credentials.
+var systemKinds []kind

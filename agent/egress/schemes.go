@@ -1,0 +1,101 @@
+package egress
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/Azure/go-ntlmssp"
+	"github.com/icholy/digest"
+)
+
+// basic is RFC 7617: the password as it is.
+type basic struct{ who credentials }
+
+func beginBasic(a attempt) (scheme, error) {
+	if !a.who.given() {
+		return nil, errNoCredentials
+	}
+	return &basic{a.who}, nil
+}
+
+func (b *basic) answer(context.Context, challenge) (string, error) {
+	return base64.StdEncoding.EncodeToString([]byte(b.who.full() + ":" + b.who.password)), nil
+}
+
+func (*basic) again(challenge) bool { return false }
+func (*basic) bound() bool          { return false }
+func (*basic) close()               {}
+
+// digestScheme is RFC 7616: a hash of the password and of a number from the
+// proxy.
+type digestScheme struct {
+	attempt
+	stale int // how often the proxy's number was too old
+}
+
+func beginDigest(a attempt) (scheme, error) {
+	if !a.who.given() {
+		return nil, errNoCredentials
+	}
+	return &digestScheme{attempt: a}, nil
+}
+
+func (d *digestScheme) answer(_ context.Context, c challenge) (string, error) {
+	asked, err := digest.ParseChallenge(digest.Prefix + c.text)
+	if err != nil {
+		return "", fmt.Errorf("its challenge can't be read: %w", err)
+	}
+	answer, err := digest.Digest(asked, digest.Options{
+		Method: http.MethodConnect, URI: d.addr, Username: d.who.full(), Password: d.who.password, Count: 1,
+	})
+	if err != nil {
+		return "", err
+	}
+	return answer.String()[len(digest.Prefix):], nil
+}
+
+func (d *digestScheme) again(c challenge) bool {
+	d.stale++
+	return d.stale == 1 && c.params["stale"] == "true"
+}
+
+func (*digestScheme) bound() bool { return false }
+func (*digestScheme) close()      {}
+
+// ntlm is Microsoft's MS-NLMP with a user and password, version 2. It logs a
+// connection in, by three messages.
+type ntlm struct {
+	who  credentials
+	sent int // messages
+}
+
+func beginNTLM(a attempt) (scheme, error) {
+	if !a.who.given() {
+		return nil, errNoCredentials
+	}
+	return &ntlm{who: a.who}, nil
+}
+
+func (n *ntlm) answer(_ context.Context, c challenge) (string, error) {
+	n.sent++
+	if n.sent == 1 {
+		hello, err := ntlmssp.NewNegotiateMessage("", "")
+		return base64.StdEncoding.EncodeToString(hello), err
+	}
+	raw, err := base64.StdEncoding.DecodeString(c.token)
+	if err != nil {
+		return "", errors.New("the proxy's NTLM challenge can't be read")
+	}
+	proof, err := ntlmssp.NewAuthenticateMessage(raw, n.who.full(), n.who.password, nil)
+	if err != nil {
+		return "", fmt.Errorf("the proxy's NTLM challenge can't be answered: %w", err)
+	}
+	return base64.StdEncoding.EncodeToString(proof), nil
+}
+
+func (n *ntlm) again(c challenge) bool { return n.sent == 1 && c.token != "" }
+func (n *ntlm) bound() bool            { return n.sent > 1 }
+func (*ntlm) close()                   {}
