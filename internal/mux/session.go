@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hashicorp/yamux"
 
@@ -22,6 +23,7 @@ type Session struct {
 	handover chan struct{} // closed when yamux may read
 	ended    chan struct{} // closed when nothing can be read any more
 	ending   sync.Once
+	writers  atomic.Int32 // how many are handing frames to yamux now; see framer
 
 	mu     sync.Mutex // guards the following
 	inner  *yamux.Session
@@ -98,6 +100,8 @@ func (s *Session) OpenStream() (*Stream, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.writers.Add(1)
+	defer s.writers.Add(-1)
 	stream, err := inner.OpenStream()
 	if err != nil {
 		s.check(err)

@@ -19,6 +19,8 @@ type Stream struct {
 
 // Write writes p in chunks.
 func (s *Stream) Write(p []byte) (int, error) {
+	s.session.writers.Add(1)
+	defer s.session.writers.Add(-1)
 	total := 0
 	for {
 		n, err := s.Stream.Write(p[total:min(len(p), total+Chunk)])
@@ -31,6 +33,13 @@ func (s *Stream) Write(p []byte) (int, error) {
 			return total, nil
 		}
 	}
+}
+
+// Close closes this end's half: nothing more is written.
+func (s *Stream) Close() error {
+	s.session.writers.Add(1)
+	defer s.session.writers.Add(-1)
+	return s.Stream.Close()
 }
 
 // Abort closes the stream and wakes whoever reads from or writes to it. Close

@@ -12,15 +12,28 @@ import (
 // buffers are lent to connections that have something to send.
 var buffers = sync.Pool{New: func() any { return new([MaxMessage]byte) }}
 
+// urgency is what becomes of bytes once they are pending.
+type urgency int
+
+const (
+	held   urgency = iota // they leave with the next ones
+	gather                // a goroutine sends them, with what comes meanwhile
+	now                   // the writer sends them itself, unless a goroutine is sending
+)
+
 // Write accepts p for sending, and blocks while the pending buffer is full. An
 // error of an earlier message is returned by a later Write.
-func (c *Conn) Write(p []byte) (int, error) { return c.write(p, true) }
+func (c *Conn) Write(p []byte) (int, error) { return c.write(p, gather) }
+
+// WriteNow is Write for a writer who knows of nothing that could share the
+// message: he sends it himself, which saves waking a goroutine for it.
+func (c *Conn) WriteNow(p []byte) (int, error) { return c.write(p, now) }
 
 // WriteHeld accepts p like Write, but leaves it to the next Write to send it:
 // for the header of something whose body follows at once.
-func (c *Conn) WriteHeld(p []byte) (int, error) { return c.write(p, false) }
+func (c *Conn) WriteHeld(p []byte) (int, error) { return c.write(p, held) }
 
-func (c *Conn) write(p []byte, send bool) (int, error) {
+func (c *Conn) write(p []byte, when urgency) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	total := 0
@@ -38,8 +51,13 @@ func (c *Conn) write(p []byte, send bool) (int, error) {
 		c.pending = append(c.pending, p[total:total+n]...)
 		total += n
 		if total == len(p) {
-			if send {
+			switch {
+			case when == gather:
 				c.startFlush()
+			case when == now && !c.flushing:
+				c.flushing = true
+				c.flushLocked()
+				return total, c.err
 			}
 			return total, nil
 		}
@@ -119,10 +137,15 @@ func (c *Conn) startFlush() {
 	}
 }
 
-// flush sends until nothing is left to send.
 func (c *Conn) flush() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.flushLocked()
+}
+
+// flushLocked sends until nothing is left to send. flushing is set and mu held;
+// it is let go of while a message leaves.
+func (c *Conn) flushLocked() {
 	defer func() {
 		c.flushing = false
 		c.changed.Broadcast()
