@@ -12,11 +12,13 @@
 //
 // From then on the websocket's binary messages carry a yamux session, and each
 // of its text messages is a control message (see Control), from either end, at
-// any time. One yamux stream is one HTTP request: the relay opens the stream,
-// writes an HTTP/1.1 request in absolute form (RFC 9112, section 3.2.2; https
-// targets too), and the agent writes the HTTP/1.1 response. Both sides stream
-// bodies; closing the stream cancels the request. The agent opens no streams,
-// so no binary message travels before the relay's first request.
+// any time. One yamux stream carries one HTTP request at a time: the relay opens
+// the stream, writes an HTTP/1.1 request in absolute form (RFC 9112, section
+// 3.2.2; https targets too), and the agent writes the HTTP/1.1 response. Both
+// sides stream bodies; closing the stream cancels the request. Where the agent
+// offers it (KeepStream), the relay may send its next request down the same
+// stream once it has the whole response. The agent opens no streams, so no
+// binary message travels before the relay's first request.
 //
 // What only the two ends may say to each other about a request travels in
 // header fields that begin with "Sallyport-". Each end strips that prefix from

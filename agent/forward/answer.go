@@ -43,8 +43,13 @@ type answer struct {
 	timer     *time.Timer
 	bodyBytes int64
 	chunked   bool
+	last      bool // no other answer follows on the stream
 	told      bool // the relay knows that the request is being sent
 	begun     bool // the final response's header is in the buffer
+	// brief: a short body of known length is about to be read, which mostly came
+	// with its header. Nobody is served by the header alone, so the first read
+	// of it is not worth a timer, which can cost waking a processor.
+	brief bool
 
 	// mu guards the following: the timer flushes beside a read of the body.
 	mu     sync.Mutex
@@ -55,12 +60,12 @@ type answer struct {
 	armed  bool
 }
 
-func newAnswer(stream net.Conn) *answer {
+func newAnswer(stream net.Conn, last bool) *answer {
 	a := answers.Get().(*answer)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.stream, a.sent, a.filled, a.failed, a.armed = stream, 0, 0, nil, false
-	a.bodyBytes, a.chunked, a.told, a.begun = 0, false, false, false
+	a.bodyBytes, a.chunked, a.last, a.told, a.begun = 0, false, last, false, false
 	return a
 }
 
@@ -185,10 +190,11 @@ func (a *answer) fill(body io.Reader) (int, error) {
 	}
 	if a.sent == a.filled {
 		a.sent, a.filled = 0, 0
-	} else if !a.armed {
+	} else if !a.armed && !a.brief {
 		a.armed = true
 		a.timer.Reset(flushDelay)
 	}
+	a.brief = false
 	at, end := a.filled, len(a.buf)
 	a.mu.Unlock()
 
@@ -232,6 +238,7 @@ func hasBody(method string, status int) bool {
 // header puts the final response's header into the buffer.
 func (a *answer) header(method string, resp *http.Response) {
 	a.begun = true
+	a.brief = resp.ContentLength >= 0 && resp.ContentLength <= smallestRead
 	stripHopByHop(resp.Header)
 	a.add("HTTP/1.1 ", strconv.Itoa(resp.StatusCode), " ", clean(reason(resp)), "\r\n")
 	switch {
@@ -252,7 +259,15 @@ func (a *answer) header(method string, resp *http.Response) {
 		}
 	}
 	a.fieldsOf(resp.Header)
+	a.offer()
 	a.add("\r\n")
+}
+
+// offer tells the relay that another request may follow on the stream.
+func (a *answer) offer() {
+	if !a.last {
+		a.add("Connection: " + proto.KeepStream + "\r\n")
+	}
 }
 
 func (a *answer) fieldsOf(h http.Header) {
@@ -280,10 +295,11 @@ func clean(v string) string {
 }
 
 // sendError answers with an error made by the agent, unless an answer of the
-// target has begun already: then all that can be told is that it broke off.
-func (a *answer) sendError(e *proto.Error) {
+// target has begun already: then all that can be told is that it broke off. It
+// reports whether the answer went out whole.
+func (a *answer) sendError(e *proto.Error) bool {
 	if a.begun {
-		return
+		return false
 	}
 	a.begun = true
 	body, err := json.Marshal(e)
@@ -296,6 +312,7 @@ func (a *answer) sendError(e *proto.Error) {
 	if e.Timing != nil {
 		a.add(proto.HeaderTiming, ": ", proto.FormatTiming(*e.Timing), "\r\n")
 	}
+	a.offer()
 	a.add("\r\n", string(body))
-	_ = a.flush() // nobody is left to tell
+	return a.flush() == nil // otherwise nobody is left to tell
 }

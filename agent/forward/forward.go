@@ -1,14 +1,13 @@
-// Package forward serves one request that came down a tunnel: it reads an
-// absolute-form HTTP/1.1 request from a stream, has it performed by the
-// transport it was given, and writes the answer back, streaming both bodies.
+// Package forward serves the requests that come down a stream of a tunnel, one
+// after the other: it reads an absolute-form HTTP/1.1 request, has it performed
+// by the transport it was given, and writes the answer back, streaming both
+// bodies.
 //
 // Package link calls it, once for each stream that the relay opens. It keeps
 // nothing between requests and holds no rule about what may be reached.
 package forward
 
 import (
-	"context"
-	"net"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -45,12 +44,3 @@ func New(o Options) *Forwarder {
 
 // InFlight is how many requests are being served now.
 func (f *Forwarder) InFlight() int { return int(f.inFlight.Load()) }
-
-// Serve serves the one request on the stream and closes the stream. It returns
-// when everything it started has ended. The request to the target is cancelled
-// when ctx ends, or when the relay closes its side of the stream.
-func (f *Forwarder) Serve(ctx context.Context, stream net.Conn) {
-	f.inFlight.Add(1)
-	defer f.inFlight.Add(-1)
-	f.serve(ctx, stream)
-}

@@ -123,10 +123,16 @@ func problem(t *testing.T, resp *http.Response) *proto.Error {
 	return &e
 }
 
+// lastOne is a request after which the stream ends.
+func lastOne(wire string) string {
+	return strings.Replace(wire, "\r\n", "\r\nConnection: close\r\n", 1)
+}
+
 // serveOne serves one request written as wire and returns everything that came
 // back, as it stood on the stream.
 func serveOne(t *testing.T, f *Forwarder, wire string) string {
 	t.Helper()
+	wire = lastOne(wire)
 	relay, agent := net.Pipe()
 	done := make(chan struct{})
 	go func() { defer close(done); f.Serve(context.Background(), agent) }()

@@ -1,27 +1,59 @@
 package forward
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 )
 
-// headLimit reads from the stream, and fails once more came than a header may
-// measure. A negative count lifts the limit, for the body.
+// headLimit reads from the stream. While a header is read, it fails once more
+// came than a header may measure, or when the header takes too long: a relay
+// writes it in one go.
 type headLimit struct {
-	stream net.Conn
-	left   int
+	stream  net.Conn
+	ctx     context.Context // of the stream
+	left    int             // <0: no limit
+	bounded bool            // a deadline is to be set
+	set     bool            // and is
+}
+
+// header begins the header of a request.
+func (h *headLimit) header() { h.left, h.bounded = headerLimit, true }
+
+// body begins what follows the header, which may take its time.
+func (h *headLimit) body() error {
+	h.left, h.bounded = -1, false
+	if !h.set {
+		return nil // it was there already, as it mostly is
+	}
+	h.set = false
+	if err := h.stream.SetReadDeadline(time.Time{}); err != nil {
+		return fmt.Errorf("unbound the time after the header: %w", err)
+	}
+	if h.ctx.Err() != nil { // the deadline that woke this reader may just have been undone
+		_ = h.stream.SetReadDeadline(past)
+	}
+	return nil
 }
 
 func (h *headLimit) Read(p []byte) (int, error) {
-	if h.left < 0 {
-		return h.stream.Read(p)
-	}
 	if h.left == 0 {
 		return 0, errHeaderTooLarge
+	}
+	if h.bounded && !h.set {
+		h.set = true
+		if err := h.stream.SetReadDeadline(time.Now().Add(headerTimeout)); err != nil {
+			return 0, fmt.Errorf("bound the time for the header: %w", err)
+		}
+	}
+	if h.left < 0 {
+		return h.stream.Read(p)
 	}
 	n, err := h.stream.Read(p[:min(len(p), h.left)])
 	h.left -= n

@@ -42,55 +42,93 @@ var (
 // call is one request being served.
 type call struct {
 	*Forwarder
-	stream net.Conn
-	in     *bufio.Reader
-	input  headLimit // what in reads from
-	out    *answer
-	req    *http.Request
-	body   *requestBody // nil: none, or it was there whole
-	start  time.Time
-	cancel context.CancelFunc
-
-	watcher sync.WaitGroup
+	stream  net.Conn
+	out     *answer
+	req     *http.Request
+	refused error        // why it can't be served; req may be nil then
+	body    *requestBody // nil: none, or it was there whole
+	last    bool         // no other request may follow on the stream
+	keep    bool         // another may; the performer's own
+	start   time.Time
+	ctx     context.Context
+	cancel  context.CancelFunc
 }
 
-func (f *Forwarder) serve(ctx context.Context, stream net.Conn) {
-	ctx, cancel := context.WithCancel(ctx)
-	c := &call{Forwarder: f, stream: stream, start: f.clock(), cancel: cancel}
-	c.in = readers.Get().(*bufio.Reader)
-	c.input = headLimit{stream: stream, left: headerLimit}
-	c.in.Reset(&c.input)
-	c.out = newAnswer(stream)
-	stop := context.AfterFunc(ctx, func() { c.interrupt() })
-	defer c.end(stop)
+// readCall reads a request's header, and makes its body ready to be streamed.
+// A request that can't be served is returned all the same, to be refused; nil,
+// where the stream has ended.
+func (v *conversation) readCall() (*call, error) {
+	c := &call{Forwarder: v.Forwarder, stream: v.stream, last: true}
+	v.input.header()
+	req, err := http.ReadRequest(v.in)
+	c.start = v.clock()
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) { // the relay gave up: nobody reads an answer
+		return nil, err
+	}
+	c.ctx, c.cancel = context.WithCancel(v.ctx)
+	if err != nil {
+		c.refused = err
+		return c, nil
+	}
+	if c.refused = v.input.body(); c.refused != nil {
+		return c, nil
+	}
+	if (req.URL.Scheme != "http" && req.URL.Scheme != "https") || req.URL.Host == "" {
+		c.refused = errors.New("the request names no target: it is not in absolute form")
+		return c, nil
+	}
+	c.last = req.Close
+	req.RequestURI = ""
+	req.Close = false // about the stream, not about the connection to the target
+	stripHopByHop(req.Header)
+	c.req = req
+	c.takeBody(v.in)
+	return c, nil
+}
+
+// takeBody prepares the request's body. One that has come whole together with
+// the header is taken out of the stream, so that it can be sent again should a
+// kept-alive connection to the target prove dead before a byte of it was sent.
+// Any other is streamed, and the target may leave some of it unread: nothing
+// can follow it.
+func (c *call) takeBody(in *bufio.Reader) {
+	req := c.req
+	n := req.ContentLength
+	switch {
+	case n == 0 || req.Body == http.NoBody:
+		req.Body = http.NoBody
+	case n > 0 && int64(in.Buffered()) >= n:
+		whole := make([]byte, n)
+		_, _ = io.ReadFull(in, whole) // from the buffer: it can't fail
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(whole)), nil }
+		req.Body = io.NopCloser(bytes.NewReader(whole))
+	default:
+		c.body = &requestBody{from: req.Body, over: make(chan struct{})}
+		req.Body = c.body
+		c.last = true
+	}
+}
+
+// serve answers the call, in any event.
+func (c *call) serve() {
+	c.out = newAnswer(c.stream, c.last)
+	defer c.end()
 	defer c.contain()
-	if err := c.readRequest(); err != nil {
-		c.refuse(err)
+	if c.refused != nil {
+		c.refuse(c.refused)
 		return
 	}
-	c.perform(ctx)
+	c.perform()
 }
 
-// end closes the stream, which makes every goroutine that reads from it return,
-// waits for them, and gives the buffers back.
-func (c *call) end(stop func() bool) {
-	stop()
+// end gives back what the call used.
+func (c *call) end() {
 	c.cancel()
-	// A stream of yamux that is closed here may still be read, so closing alone
-	// would leave its readers waiting for the relay.
-	_ = c.stream.SetReadDeadline(past)
-	_ = c.stream.Close() // all was flushed before, or its failure is known
 	if c.body != nil {
 		_ = c.body.Close()
 	}
-	c.watcher.Wait()
 	c.out.release()
-	c.in.Reset(nil)
-	readers.Put(c.in)
 }
-
-// interrupt lets whoever waits for the stream go.
-func (c *call) interrupt() { _ = c.stream.SetDeadline(past) }
 
 // contain turns a panic into an answer, so that one request cannot take the
 // others down. The value is not logged where it may quote the request.
@@ -110,69 +148,8 @@ func panicText(v any) string {
 	return fmt.Sprintf("%T", v)
 }
 
-// readRequest reads the header, and makes the body ready to be streamed.
-func (c *call) readRequest() error {
-	if err := c.stream.SetReadDeadline(time.Now().Add(headerTimeout)); err != nil {
-		return fmt.Errorf("bound the time for the header: %w", err)
-	}
-	req, err := http.ReadRequest(c.in)
-	if err != nil {
-		return err
-	}
-	if err := c.stream.SetReadDeadline(time.Time{}); err != nil {
-		return fmt.Errorf("unbound the time after the header: %w", err)
-	}
-	c.input.left = -1
-	if (req.URL.Scheme != "http" && req.URL.Scheme != "https") || req.URL.Host == "" {
-		return errors.New("the request names no target: it is not in absolute form")
-	}
-	req.RequestURI = ""
-	req.Close = false // about the stream, not about the connection to the target
-	stripHopByHop(req.Header)
-	c.req = req
-	c.takeBody()
-	return nil
-}
-
-// takeBody prepares the request's body. One that has come whole together with
-// the header is taken out of the stream, so that it can be sent again should a
-// kept-alive connection to the target prove dead before a byte of it was sent.
-func (c *call) takeBody() {
-	req := c.req
-	n := req.ContentLength
-	switch {
-	case n == 0 || req.Body == http.NoBody:
-		req.Body = http.NoBody
-	case n > 0 && int64(c.in.Buffered()) >= n:
-		whole := make([]byte, n)
-		_, _ = io.ReadFull(c.in, whole) // from the buffer: it can't fail
-		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(whole)), nil }
-		req.Body = io.NopCloser(bytes.NewReader(whole))
-	default:
-		c.body = &requestBody{from: req.Body, over: make(chan struct{})}
-		req.Body = c.body
-	}
-}
-
-// watch cancels the request when the relay closes its side of the stream. It
-// reads what nobody else reads: everything after the request's body, or what is
-// left of a body that the target did not want.
-func (c *call) watch(ctx context.Context) {
-	if c.body != nil {
-		<-c.body.over
-	}
-	for ctx.Err() == nil {
-		if _, err := c.in.Peek(1); err != nil {
-			break
-		}
-		_, _ = c.in.Discard(c.in.Buffered()) // from the buffer: it can't fail
-	}
-	c.cancel()
-}
-
-func (c *call) perform(ctx context.Context) {
-	watched := ctx // ctx itself is replaced below
-	c.watcher.Go(func() { c.watch(watched) })
+func (c *call) perform() {
+	ctx := c.ctx
 	if !proto.Idempotent(c.req.Method) {
 		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
 			if err := c.out.started(); err != nil {
@@ -196,6 +173,7 @@ func (c *call) perform(ctx context.Context) {
 		c.log.Warn("answer broke off", append(c.fields(), zap.Int("status", resp.StatusCode), zap.String("error", err.Error()))...)
 		return
 	}
+	c.keep = !c.last
 	if ce := c.log.Check(zap.InfoLevel, "request served"); ce != nil {
 		ce.Write(append(c.fields(), zap.Int("status", resp.StatusCode))...)
 	}
@@ -207,10 +185,6 @@ func (c *call) refuse(err error) {
 	if errors.Is(err, errHeaderTooLarge) {
 		e.Code, e.Detail = proto.CodeTooLarge, "The request's header is larger than the 64 KiB that an agent takes."
 		e.Hint = "Send fewer or shorter header fields."
-	}
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) { // the relay gave up: nobody reads an answer
-		c.log.Debug("stream closed before its request was whole", zap.Duration("duration", c.clock().Sub(c.start)))
-		return
 	}
 	c.fail(e)
 }
@@ -233,7 +207,7 @@ func (c *call) fail(e *proto.Error) {
 		}
 		ce.Write(fields...)
 	}
-	c.out.sendError(e)
+	c.keep = c.out.sendError(e) && !c.last
 }
 
 // fields are what every line about the request says: never a query, a header

@@ -117,7 +117,7 @@ func TestEventsAreNotHeldBack(t *testing.T) {
 	done := make(chan struct{})
 	f := forwarder(t, nil)
 	go func() { defer close(done); f.Serve(t.Context(), agent) }()
-	resp, _, _ := ask(t, relay, "GET "+url+"/ HTTP/1.1\r\nHost: x\r\n\r\n") // before any event
+	resp, _, _ := ask(t, relay, lastOne("GET "+url+"/ HTTP/1.1\r\nHost: x\r\n\r\n")) // before any event
 	events := bufio.NewReader(resp.Body)
 	for range 3 {
 		next <- struct{}{}
@@ -203,7 +203,7 @@ func writesOf(t *testing.T, f *Forwarder, wire string) int {
 	counted := &countedConn{Conn: agent}
 	done := make(chan struct{})
 	go func() { defer close(done); f.Serve(t.Context(), counted) }()
-	resp, _, _ := ask(t, relay, wire)
+	resp, _, _ := ask(t, relay, lastOne(wire))
 	_, _ = io.Copy(io.Discard, resp.Body)
 	<-done
 	_ = relay.Close()

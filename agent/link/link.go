@@ -48,8 +48,10 @@ type Options struct {
 	Relay    *url.URL
 	Identity Identity
 	Machine  Machine
-	// Serve serves one request and returns when it is done; the stream is
-	// closed afterwards. Its context ends when the tunnel is gone.
+	// Serve serves the requests that follow one another on a stream, and
+	// returns when there will be no more; the stream is closed afterwards. Its
+	// context ends when the tunnel is gone. The stream has a method Busy(int),
+	// to be told of each request that begins (+1) and ends (-1).
 	Serve func(ctx context.Context, stream net.Conn)
 	// Tunnels is how many tunnels are held at once. Default 2: one more than
 	// needed, so that one can break, or be replaced, unnoticed.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -31,9 +32,10 @@ type tunnel struct {
 	requests sync.WaitGroup
 	own      sync.WaitGroup // what beats
 
-	mu       sync.Mutex // guards the following
-	latency  time.Duration
-	inFlight int
+	inFlight atomic.Int64 // requests
+
+	mu      sync.Mutex // guards the following
+	latency time.Duration
 }
 
 // accept takes in the streams that the relay opens until the session ends.
@@ -44,11 +46,9 @@ func (t *tunnel) accept() {
 		if err != nil {
 			break
 		}
-		t.count(+1)
 		t.requests.Go(func() {
-			defer t.count(-1)
 			defer stream.Close()
-			t.link.opts.Serve(t.ctx, stream)
+			t.link.opts.Serve(t.ctx, &servedStream{stream, t})
 		})
 	}
 	_ = t.session.Close()
@@ -73,11 +73,15 @@ func (t *tunnel) beat(heartbeat time.Duration) {
 	}
 }
 
-func (t *tunnel) count(by int) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.inFlight += by
+// servedStream is a stream that counts the requests under way on it: the relay
+// keeps streams open from one request to the next.
+type servedStream struct {
+	*mux.Stream
+	tunnel *tunnel
 }
+
+// Busy notes that a request begins (+1) or has ended (-1).
+func (s *servedStream) Busy(delta int) { s.tunnel.inFlight.Add(int64(delta)) }
 
 // told takes in a control message. It runs in the tunnel's reader: it must not
 // block.
@@ -141,7 +145,7 @@ func (t *tunnel) snapshot() TunnelStatus {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return TunnelStatus{
-		ID: t.welcome.TunnelID, Since: t.since, InFlight: t.inFlight,
+		ID: t.welcome.TunnelID, Since: t.since, InFlight: int(t.inFlight.Load()),
 		LatencyMs: float64(t.latency.Microseconds()) / 1000,
 	}
 }

@@ -27,6 +27,7 @@ func (x *exchange) finish(resp *http.Response, began time.Time) (*http.Response,
 	complete(&timing, total)
 	code := proto.Code(resp.Header.Get(proto.HeaderError))
 	proto.Strip(resp.Header)
+	delete(resp.Header, "Connection") // about the stream
 	if code != "" {
 		return nil, x.agentError(resp, code, timing, total)
 	}

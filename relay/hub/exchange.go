@@ -37,13 +37,15 @@ type exchange struct {
 	limit   *limited
 	body    *upload
 	started bool // the agent said that it has begun to send
+	offered bool // the agent takes another request on the stream
+	large   bool // the answer is not short, or of unknown length
 	ended   sync.Once
 }
 
-// send sends the request down a new stream and waits for the header of the
+// send sends the request down a stream and waits for the header of the
 // answer. The tunnel has been taken; it is released when the answer has ended.
 func (t *tunnel) send(ctx context.Context, req *http.Request, body *upload, began time.Time) (*http.Response, *proto.Error) {
-	stream, err := t.session.OpenStream()
+	stream, err := t.stream()
 	if err != nil {
 		t.release()
 		return nil, lost(t, proto.OutcomeNotSent, err)
@@ -78,6 +80,7 @@ func (x *exchange) write() error {
 			return &unsendable{err}
 		}
 		_, err := x.stream.Write(head.Bytes())
+		x.body.sent = err == nil
 		return err
 	}
 	if _, err := x.stream.Write(head.Bytes()); err != nil {
@@ -119,10 +122,16 @@ func (x *exchange) readAnswer() (*http.Response, error) {
 			// Nothing would tell its end from a tunnel that broke.
 			return nil, errors.New("it has no length")
 		default:
+			x.offered = resp.Header.Get("Connection") == proto.KeepStream
+			x.large = resp.ContentLength < 0 || resp.ContentLength > shrinkFrom
 			return resp, nil
 		}
 	}
 }
+
+// shrinkFrom is the length of an answer, in bytes, from which a stream's buffer
+// is not kept with the stream.
+const shrinkFrom = 16 << 10
 
 // unsendable is a fault of the request itself.
 type unsendable struct{ error }
@@ -189,15 +198,17 @@ func (x *exchange) outcome(err error) proto.Outcome {
 	return proto.OutcomeUnknown
 }
 
-// end closes the stream and gives the tunnel back. whole: the answer was read
-// to its end. It is called once nobody reads the answer any more.
+// end gives the stream and the tunnel back. whole: the answer was read to its
+// end. It is called once nobody reads the answer any more.
 func (x *exchange) end(whole bool) {
 	x.ended.Do(func() {
-		x.stop()
+		undisturbed := x.stop()
 		x.cancel()
-		if whole && x.body.body == nil {
+		switch {
+		case whole && undisturbed && x.reusable() && x.keep():
+		case whole && x.body.body == nil:
 			_ = x.stream.Close()
-		} else {
+		default:
 			x.stream.Abort() // also wakes an upload that nobody needs any more
 		}
 		if x.answer != nil {
@@ -206,6 +217,19 @@ func (x *exchange) end(whole bool) {
 		}
 		x.t.release()
 	})
+}
+
+// reusable reports whether the next request can follow on the stream: both ends
+// have sent all that belongs to this one, and nothing else.
+func (x *exchange) reusable() bool {
+	return x.offered && x.body.sent && x.answer.Buffered() == 0
+}
+
+func (x *exchange) keep() bool {
+	if x.large {
+		x.stream.Shrink()
+	}
+	return x.t.kept.put(x.stream, x.t.hub.opts.Clock())
 }
 
 // errAnswerHeader: the agent's answer begins with more than maxAnswerHeader.

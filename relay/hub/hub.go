@@ -122,7 +122,8 @@ func idleTimeout(heartbeat time.Duration) time.Duration { return 2*heartbeat + t
 // pings do not leave, and their answers do not arrive, in one moment.
 const beats = 8
 
-// beat pings every tunnel once a heartbeat. It goes by the time that has
+// beat pings every tunnel once a heartbeat, and closes the streams that it has
+// kept for too long. It goes by the time that has
 // passed and not by the ticks, which a process that was stopped for a moment
 // has missed: a tunnel must not wait for its ping twice as long then.
 func (h *Hub) beat() {
@@ -139,11 +140,15 @@ func (h *Hub) beat() {
 		due := int64(time.Since(began) / every)
 		groups := dueGroups(done, due)
 		done = due
+		before := h.opts.Clock().Add(-keepFor)
 		h.mu.Lock()
 		for _, a := range h.agents {
 			for _, t := range a.tunnels {
 				if groups[t.sequence%beats] {
 					t.conn.Ping()
+					if old := t.kept.old(before); len(old) > 0 {
+						h.work.Go(func() { closeStreams(old) })
+					}
 				}
 			}
 		}

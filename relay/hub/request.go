@@ -24,6 +24,7 @@ type upload struct {
 	length  int64         // -1: unknown, sent in chunks
 	getBody func() (io.ReadCloser, error)
 	touched bool // reading has begun
+	sent    bool // it left whole, together with the header
 
 	mu  sync.Mutex // guards the following
 	err error      // why the body could not be read to its end

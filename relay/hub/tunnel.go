@@ -30,6 +30,7 @@ type tunnel struct {
 	running     sync.Mutex // held until run has returned
 
 	slots chan struct{} // one token for each request under way
+	kept  keptStreams
 
 	mu       sync.Mutex    // guards the following
 	retired  bool          // no new requests
