@@ -41,7 +41,7 @@ e2e: ## The end-to-end tests only, with the binaries as built
 
 bench: build ## Direct, ssh -R and Sallyport side by side; BENCH_ARGS=--quick is a smoke run
 	@$(BUILD) -o bin/dev/ ./scripts/bench
-	@bin/dev/bench$(EXE) --bin bin $(BENCH_ARGS)
+	@bin/dev/bench$(EXE) --bin bin --json bin/bench.json --svg bin/bench.svg $(BENCH_ARGS)
 
 fuzz: ## Each fuzz target for FUZZTIME (10s)
 	@$(GO) run ./scripts/fuzz -fuzztime $(or $(FUZZTIME),10s)

@@ -80,12 +80,14 @@ func (f *Forwarder) pass(c *forwarded, up bool) {
 
 // deliver writes each chunk when it is due, at the rate that is set.
 func (f *Forwarder) deliver(c *forwarded, to net.Conn, q *queue, up bool) error {
+	var alarm alarm
+	defer alarm.close()
 	for {
 		held, ok := q.take()
 		if !ok {
 			return nil
 		}
-		time.Sleep(time.Until(held.due))
+		alarm.sleep(time.Until(held.due))
 		for data := held.data; len(data) > 0; {
 			f.mu.Lock()
 			rate, silent := f.rate, f.silent

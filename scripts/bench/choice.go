@@ -13,6 +13,9 @@ type choice struct {
 	ways []string // their names
 }
 
+// wayKeys are what --ways calls the ways.
+var wayKeys = map[string]string{"direct": direct, "ssh": sshReverse, "sallyport": sallyport, "tls": sallyportTLS}
+
 // choose picks rows by a regular expression, which their ids and names are
 // matched with, and ways by a list of their keys. Empty: all of them.
 func choose(rowsLike, ways string) (choice, error) {
@@ -32,13 +35,13 @@ func choose(rowsLike, ways string) (choice, error) {
 		return c, fmt.Errorf("--rows: %q is like none of %s", rowsLike, strings.Join(ids, ", "))
 	}
 	if ways == "" {
-		c.ways = []string{direct, sshReverse, sallyport}
+		c.ways = []string{direct, sshReverse, sallyport, sallyportTLS}
 		return c, nil
 	}
 	for key := range strings.SplitSeq(ways, ",") {
 		name, known := wayKeys[strings.TrimSpace(key)]
 		if !known {
-			return c, fmt.Errorf("--ways: %q is none of direct, ssh, sallyport", key)
+			return c, fmt.Errorf("--ways: %q is none of direct, ssh, sallyport, tls", key)
 		}
 		if !slices.Contains(c.ways, name) {
 			c.ways = append(c.ways, name)

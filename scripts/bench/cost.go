@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,31 +29,39 @@ type cost struct {
 	Switches float64 `json:"voluntarySwitches"`
 }
 
-// usageOf reads what each part has used. A part that it can't read for has
-// used nothing.
-func usageOf(parts []part) []usage {
-	all := make([]usage, len(parts))
-	children := childrenOf()
-	for i, p := range parts {
-		all[i] = treeUsage(p.pid, children)
-	}
-	return all
+// meter reads what parts use for some work. Reading takes this process, the
+// first of the parts, a while; so it is read last at the beginning and first at
+// the end.
+type meter struct {
+	parts  []part
+	before []usage
 }
 
-// costs is the difference of two readings, divided by the work done between.
-func costs(parts []part, before, after []usage, work float64) []cost {
-	if work <= 0 {
-		return nil
+func startMeter(parts []part) *meter {
+	m := &meter{parts: parts, before: make([]usage, len(parts))}
+	children := childrenOf()
+	for i, p := range slices.Backward(parts) {
+		m.before[i] = treeUsage(p.pid, children)
 	}
+	return m
+}
+
+// stop is what each part has used since the start, divided by the work.
+func (m *meter) stop(work float64) []cost {
 	var all []cost
-	for i, p := range parts {
-		if after[i].cpu <= before[i].cpu {
+	for i, p := range m.parts {
+		var children map[int][]int
+		if i > 0 {
+			children = childrenOf()
+		}
+		after := treeUsage(p.pid, children)
+		if work <= 0 || after.cpu <= m.before[i].cpu { // nothing done, or nothing to read
 			continue
 		}
 		all = append(all, cost{
 			Part:     p.name,
-			CPU:      float64((after[i].cpu - before[i].cpu).Nanoseconds()) / 1000 / work,
-			Switches: float64(after[i].switches-before[i].switches) / work,
+			CPU:      float64((after.cpu - m.before[i].cpu).Nanoseconds()) / 1000 / work,
+			Switches: float64(after.switches-m.before[i].switches) / work,
 		})
 	}
 	return all

@@ -13,65 +13,36 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"slices"
 	"syscall"
 	"time"
 )
 
-// plan is how much is measured.
-type plan struct {
-	rounds    int
-	budget    time.Duration // no new round is begun that would end after this
-	smallFor  time.Duration // each measurement of small requests
-	loadedFor time.Duration // small requests while downloads run
-	bulk      int64         // bytes of a download or upload
-	farBulk   int64         // bytes of a download over the long path
-	coldTimes int
-}
-
-var (
-	full = plan{
-		rounds: 5, budget: 330 * time.Second, smallFor: 2 * time.Second, loadedFor: 4 * time.Second,
-		bulk: 1 << 30, farBulk: 50 << 20, coldTimes: 15,
-	}
-	quick = plan{
-		rounds: 1, budget: 60 * time.Second, smallFor: 200 * time.Millisecond, loadedFor: 300 * time.Millisecond,
-		bulk: 16 << 20, farBulk: 4 << 20, coldTimes: 3,
-	}
-)
-
-// roundTrip is that of the long path.
-const roundTrip = 80 * time.Millisecond
-
 func main() {
-	target := flag.Bool("target", false, "be the target server (the benchmark starts itself so)")
-	bin := flag.String("bin", "bin", "the `folder` of the binaries")
-	isQuick := flag.Bool("quick", false, "small sizes and one round: shows that it works, not how fast")
-	rounds := flag.Int("rounds", 0, "how many rounds; by default 5, or 1 with --quick")
-	report := flag.String("json", "", "write the figures to this `file` too")
-	rowsLike := flag.String("rows", "", "measure only the rows whose id or name matches this `regexp`")
-	ways := flag.String("ways", "", "measure only these `ways`: direct,ssh,sallyport")
-	pause := flag.Duration("pause", 0, "wait so long before measuring: time to attach a profiler to the processes, which are named")
+	target := flag.Bool("target", false, "be the target server, with --cert and --key (the benchmark starts itself so)")
+	certFile := flag.String("cert", "", "the target's certificate, a PEM `file`")
+	keyFile := flag.String("key", "", "the key of it, a PEM `file`")
+	var o options
+	flag.StringVar(&o.bin, "bin", "bin", "the `folder` of the binaries")
+	flag.BoolVar(&o.quick, "quick", false, "small sizes and one round: shows that it works, not how fast")
+	flag.IntVar(&o.rounds, "rounds", 0, "how many rounds; by default 5, or 1 with --quick")
+	flag.StringVar(&o.rows, "rows", "", "measure only the rows whose id or name matches this `regexp`")
+	flag.StringVar(&o.ways, "ways", "", "measure only these `ways`: direct,ssh,sallyport,tls")
+	flag.DurationVar(&o.pause, "pause", 0, "wait so long before measuring: time to attach a profiler to the processes, which are named")
+	flag.StringVar(&o.json, "json", "", "write the figures to this `file` too")
+	flag.StringVar(&o.svg, "svg", "", "draw them to this `file` too")
+	flag.StringVar(&o.docs, "docs", "", "write figures, plot and table into the documentation in this `folder`")
+	flag.StringVar(&o.from, "from", "", "measure nothing: print and draw the figures that --json wrote to this `file`")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if *target {
-		exit(serveTarget(ctx))
+		exit(serveTarget(ctx, *certFile, *keyFile))
 		return
 	}
-	p := full
-	if *isQuick {
-		p = quick
-	}
-	if *rounds > 0 {
-		p.rounds = *rounds
-	}
-	wanted, err := choose(*rowsLike, *ways)
-	if err != nil {
-		exit(err)
-	}
-	exit(run(ctx, *bin, wanted, p, *pause, *report))
+	exit(run(ctx, o))
 }
 
 func exit(err error) {
@@ -81,23 +52,86 @@ func exit(err error) {
 	}
 }
 
-func run(ctx context.Context, bin string, wanted choice, p plan, pause time.Duration, report string) error {
-	s, err := setUp(ctx, bin, wanted)
+// options are those of the command line.
+type options struct {
+	bin             string
+	quick           bool
+	rounds          int
+	rows, ways      string
+	pause           time.Duration
+	json, svg, from string
+	docs            string
+}
+
+// run measures, or reads what was measured, and shows it.
+func run(ctx context.Context, o options) error {
+	r, err := o.figures(ctx)
 	if err != nil {
 		return err
 	}
+	if err := r.print(os.Stdout); err != nil {
+		return err
+	}
+	if o.json != "" {
+		if err := r.write(o.json); err != nil {
+			return err
+		}
+		fmt.Println("figures: " + o.json)
+	}
+	if o.svg != "" {
+		if err := os.WriteFile(o.svg, r.draw(), 0o644); err != nil {
+			return err
+		}
+		fmt.Println("plot: " + o.svg)
+	}
+	if o.docs != "" {
+		if err := r.writeDocs(o.docs); err != nil {
+			return err
+		}
+		fmt.Println("documentation: " + o.docs)
+	}
+	return nil
+}
+
+func (o options) figures(ctx context.Context) (*report, error) {
+	if o.from != "" {
+		return readReport(o.from)
+	}
+	wanted, err := choose(o.rows, o.ways)
+	if err != nil {
+		return nil, err
+	}
+	p := full
+	if o.quick {
+		p = quick
+	}
+	if o.rounds > 0 {
+		p.rounds = o.rounds
+	}
+	return measure(ctx, o, wanted, p)
+}
+
+// measure starts everything, and measures in rounds.
+func measure(ctx context.Context, o options, wanted choice, p plan) (*report, error) {
+	began := time.Now()
+	s, err := setUp(ctx, o.bin, wanted)
+	if err != nil {
+		return nil, err
+	}
 	defer s.tearDown()
 	fmt.Println("processes: " + s.pids())
-	if pause > 0 {
-		fmt.Printf("measuring begins in %v\n", pause)
+	if o.pause > 0 {
+		fmt.Printf("measuring begins in %v\n", o.pause)
 		select {
-		case <-time.After(pause):
+		case <-time.After(o.pause):
 		case <-ctx.Done():
-			return ctx.Err()
+			return nil, ctx.Err()
 		}
 	}
-	figures := newFigures(wanted.rows, s.ways)
-	began := time.Now()
+	if err := s.warmUp(ctx, p); err != nil {
+		return nil, err
+	}
+	r := newReport(wanted.rows, s.ways, o.quick)
 	var longest time.Duration
 	for i := range p.rounds {
 		if i > 0 && time.Since(began)+longest > p.budget {
@@ -105,26 +139,41 @@ func run(ctx context.Context, bin string, wanted choice, p plan, pause time.Dura
 			break
 		}
 		start := time.Now()
-		if err := round(ctx, i, wanted.rows, s.ways, p, figures); err != nil {
-			return err
+		if err := round(ctx, i, wanted.rows, s.ways, p, r); err != nil {
+			return nil, err
 		}
+		r.Rounds++
 		longest = max(longest, time.Since(start))
 		fmt.Printf("round %d of %d: %.0f s\n", i+1, p.rounds, time.Since(start).Seconds())
 	}
-	if err := figures.table(os.Stdout); err != nil {
-		return err
-	}
-	if report == "" {
-		return nil
-	}
-	return figures.writeJSON(report)
+	r.finish()
+	return r, nil
 }
 
-// round measures every row once over every way. Each round begins with another
+// warmUp sends small requests by every way, so that no first round is unlike
+// the others: connections are open, sessions made, heaps grown, code in memory.
+func (s *setup) warmUp(ctx context.Context, p plan) error {
+	for _, w := range s.ways {
+		for _, d := range []*door{w.near, w.far} {
+			if d == nil {
+				continue
+			}
+			if _, err := repeat(ctx, d, p.warmUp); err != nil {
+				return fmt.Errorf("warm up %s: %w", w.name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// round measures every row once by every way. Each round begins with another
 // way, so that none always comes first.
-func round(ctx context.Context, i int, rows []*row, ways []*way, p plan, f *figures) error {
+func round(ctx context.Context, i int, rows []*row, ways []*way, p plan, r *report) error {
 	ways = slices.Concat(ways[i%len(ways):], ways[:i%len(ways)])
 	for _, row := range rows {
+		if row.once && i > 0 {
+			continue
+		}
 		for _, w := range ways {
 			door := w.near
 			if row.far {
@@ -133,13 +182,13 @@ func round(ctx context.Context, i int, rows []*row, ways []*way, p plan, f *figu
 			if door == nil {
 				continue
 			}
-			before := usageOf(door.parts)
+			runtime.GC() // of what the last measurement has left in this process
+			meter := startMeter(door.parts)
 			got, err := row.measure(ctx, door, p)
 			if err != nil {
 				return fmt.Errorf("%s by %s: %w", row.name, w.name, err)
 			}
-			f.add(row, w, got.values)
-			f.addCosts(row, w, costs(door.parts, before, usageOf(door.parts), got.work))
+			r.add(row, w.name, got, meter.stop(got.work))
 		}
 	}
 	return nil

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -17,13 +19,11 @@ import (
 
 // The names of the ways.
 const (
-	direct     = "direct"
-	sshReverse = "ssh -R"
-	sallyport  = "sallyport"
+	direct       = "direct"
+	sshReverse   = "ssh -R"
+	sallyport    = "sallyport"
+	sallyportTLS = "with TLS" // sallyport, door and tunnel
 )
-
-// wayKeys are what --ways calls them.
-var wayKeys = map[string]string{"direct": direct, "ssh": sshReverse, "sallyport": sallyport}
 
 // comeUp is how long a part may take to come up.
 const comeUp = 30 * time.Second
@@ -38,13 +38,15 @@ type way struct {
 
 // setup is everything that runs while it is measured.
 type setup struct {
-	choice    choice
-	bin       string // the folder of the binaries
-	work      string // a folder of its own
-	target    string // host:port
-	targetPID int
-	ways      []*way
-	undo      []func()
+	choice        choice
+	bin           string // the folder of the binaries
+	work          string // a folder of its own
+	certificate   *certificate
+	plain, secure string // host:port of the target
+	targetPID     int
+	logs          int
+	ways          []*way
+	undo          []func()
 }
 
 // setUp starts all parts. What it has started when one fails it stops again.
@@ -64,29 +66,65 @@ func (s *setup) start(ctx context.Context) (err error) {
 		return err
 	}
 	s.undo = append(s.undo, func() { _ = os.RemoveAll(s.work) })
-	if err := s.startTarget(ctx); err != nil {
-		return err
+	if s.certificate, err = newCertificate(s.work); err != nil {
+		return fmt.Errorf("make a certificate: %w", err)
 	}
-	for _, open := range []struct {
-		name string
-		way  func(context.Context) (*way, error)
-	}{{direct, s.directWay}, {sshReverse, s.sshWay}, {sallyport, s.sallyportWay}} {
-		if !slices.Contains(s.choice.ways, open.name) {
-			continue
-		}
-		w, err := open.way(ctx)
+	if err := s.startTarget(ctx); err != nil {
+		return fmt.Errorf("start the target: %w", err)
+	}
+	for _, name := range s.choice.ways {
+		w, err := s.open(ctx, name)
 		if err != nil {
-			return fmt.Errorf("%s: %w", open.name, err)
+			return fmt.Errorf("%s: %w", name, err)
 		}
-		w.name = open.name
+		w.name = name
 		s.ways = append(s.ways, w)
 	}
 	return nil
 }
 
-// directWay reaches the target without anything between.
-func (s *setup) directWay(context.Context) (*way, error) {
-	return &way{near: &door{url: "http://" + s.target, parts: s.ends()}}, nil
+func (s *setup) open(ctx context.Context, name string) (*way, error) {
+	switch name {
+	case direct:
+		return s.directWay()
+	case sshReverse:
+		return s.sshWay(ctx)
+	default:
+		return s.sallyportWay(ctx, name == sallyportTLS)
+	}
+}
+
+// directWay reaches the target without anything between, or over nothing but
+// the long path: what that shows there is the path's own doing. (The path takes
+// connections at its near end, so their TCP handshake costs no round trip.)
+func (s *setup) directWay() (*way, error) {
+	w := &way{}
+	if s.choice.needs(false) {
+		w.near = s.doors(s.plain, s.secure)
+	}
+	if s.choice.needs(true) {
+		plain, err := s.longPath(s.plain)
+		if err != nil {
+			return nil, err
+		}
+		secure, err := s.longPath(s.secure)
+		if err != nil {
+			return nil, err
+		}
+		w.far = s.doors(plain, secure)
+	}
+	return w, nil
+}
+
+// doors leads to both applications by addresses at which they speak for
+// themselves; the client has signed in to them.
+func (s *setup) doors(plain, secure string, through ...part) *door {
+	signedIn := http.Header{"Cookie": {session.Name + "=" + session.Value}}
+	parts := append(s.ends(), through...)
+	return &door{
+		url: "http://" + plain, header: signedIn, parts: parts,
+		https: &door{url: "https://" + secure, header: signedIn, parts: parts, tls: s.certificate.trust},
+	}
 }
 
 // ends are the parts that every way has.
@@ -122,19 +160,41 @@ func (s *setup) tearDown() {
 	}
 }
 
-// launch starts a part that is stopped by tearDown. Its last output is in the
-// error of whoever waits for it in vain.
-func (s *setup) launch(o child.Options) (*child.Child, error) {
+// launch starts a part that is stopped by tearDown. What it writes goes to a
+// file, as on a server: a pipe would have this process work for it.
+func (s *setup) launch(o child.Options) (*child.Child, logFile, error) {
+	s.logs++
+	log := logFile(filepath.Join(s.work, fmt.Sprintf("%s-%d.log", o.Name, s.logs)))
+	file, err := os.Create(string(log))
+	if err != nil {
+		return nil, log, err
+	}
+	defer file.Close() // the child has it too
+	if o.Output == nil {
+		o.Output = file
+	}
 	c, err := child.Start(o)
 	if err != nil {
-		return nil, err
+		return nil, log, err
 	}
 	s.undo = append(s.undo, func() {
 		if err := c.Stop(context.Background()); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
 		}
 	})
-	return c, nil
+	return c, log, nil
+}
+
+// logFile is what a part has written.
+type logFile string
+
+// String is the end of it, for a message.
+func (f logFile) String() string {
+	b, err := os.ReadFile(string(f))
+	if err != nil {
+		return err.Error()
+	}
+	return string(b[max(0, len(b)-4096):])
 }
 
 // startTarget starts this program again as the target.
@@ -144,7 +204,8 @@ func (s *setup) startTarget(ctx context.Context) error {
 		return err
 	}
 	output, input := io.Pipe()
-	c, err := s.launch(child.Options{Name: "target", Path: self, Args: []string{"--target"}, Output: input})
+	c, _, err := s.launch(child.Options{Name: "target", Path: self, Output: input, Args: []string{
+		"--target", "--cert", s.certificate.certFile, "--key", s.certificate.keyFile}})
 	if err != nil {
 		return err
 	}
@@ -152,14 +213,18 @@ func (s *setup) startTarget(ctx context.Context) error {
 	defer stop()
 	go func() {
 		<-c.Done()
-		_ = input.CloseWithError(errors.New("the target has ended"))
+		_ = input.CloseWithError(errors.New("it has ended"))
 	}()
-	address, err := bufio.NewReader(output).ReadString('\n')
+	addresses, err := bufio.NewReader(output).ReadString('\n')
 	if err != nil {
-		return fmt.Errorf("start the target: %w", err)
+		return err
 	}
 	go func() { _, _ = io.Copy(io.Discard, output) }()
-	s.target, s.targetPID = strings.TrimSpace(address), c.PID()
+	var both bool
+	if s.plain, s.secure, both = strings.Cut(strings.TrimSpace(addresses), " "); !both {
+		return fmt.Errorf("it says %q", addresses)
+	}
+	s.targetPID = c.PID()
 	return nil
 }
 

@@ -14,15 +14,52 @@ import (
 // small is the answer to a small request, the size of a typical API object.
 const small = `{"ok":true,"user":"svc","site":"Plant 2","roles":["orders","stock"],"since":"2026-01-02T03:04:05Z"}`
 
-// serveTarget is the application that is measured against. It prints its
-// address and serves until ctx ends.
-func serveTarget(ctx context.Context) error {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /small", func(w http.ResponseWriter, _ *http.Request) {
+// What the application takes as a sign-in, and the cookie that it then sets.
+const credentials = `{"user":"svc","password":"warehouse-9"}`
+
+var session = http.Cookie{Name: "SID", Value: "b5d0c1a97f3e4c58a2f1", Path: "/", HttpOnly: true}
+
+// serveTarget is the application that is measured against, over HTTP and, with
+// a certificate, over HTTPS. It prints both addresses and serves until ctx ends.
+func serveTarget(ctx context.Context, certFile, keyFile string) error {
+	plain, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	secure, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	fmt.Println(plain.Addr(), secure.Addr())
+	server := &http.Server{Handler: application(), ReadHeaderTimeout: 10 * time.Second}
+	// HTTP/1.1 by every way, as most applications on premises speak it.
+	server.Protocols = new(http.Protocols)
+	server.Protocols.SetHTTP1(true)
+	served := make(chan error, 2)
+	go func() { served <- server.Serve(plain) }()
+	go func() { served <- server.ServeTLS(secure, certFile, keyFile) }()
+	<-ctx.Done()
+	_ = server.Close()
+	for range cap(served) {
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+	}
+	return nil
+}
+
+// application answers small requests, downloads and uploads of whoever has
+// signed in.
+func application() http.Handler {
+	inside := http.NewServeMux()
+	inside.HandleFunc("GET /small", func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.RawQuery == "close" { // so that the next one comes over a new connection
+			w.Header().Set("Connection", "close")
+		}
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, small)
 	})
-	mux.HandleFunc("GET /bytes/{n}", func(w http.ResponseWriter, r *http.Request) {
+	inside.HandleFunc("GET /bytes/{n}", func(w http.ResponseWriter, r *http.Request) {
 		n, err := strconv.ParseInt(r.PathValue("n"), 10, 64)
 		if err != nil || n < 0 {
 			http.Error(w, "bytes: want a number", http.StatusBadRequest)
@@ -39,25 +76,27 @@ func serveTarget(ctx context.Context) error {
 			n -= int64(m)
 		}
 	})
-	mux.HandleFunc("POST /sink", func(w http.ResponseWriter, r *http.Request) {
+	inside.HandleFunc("POST /sink", func(w http.ResponseWriter, r *http.Request) {
 		n, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, r.Body, make([]byte, 256<<10))
 		if err != nil {
 			return // the caller has gone
 		}
 		fmt.Fprint(w, n)
 	})
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	fmt.Println(listener.Addr())
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
-	<-ctx.Done()
-	_ = server.Close()
-	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
+	outside := http.NewServeMux()
+	outside.HandleFunc("POST /session", func(w http.ResponseWriter, r *http.Request) {
+		if b, err := io.ReadAll(io.LimitReader(r.Body, 1<<10)); err != nil || string(b) != credentials {
+			http.Error(w, "who is that?", http.StatusUnauthorized)
+			return
+		}
+		http.SetCookie(w, &session)
+	})
+	outside.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if c, err := r.Cookie(session.Name); err != nil || c.Value != session.Value {
+			http.Error(w, "sign in first", http.StatusUnauthorized)
+			return
+		}
+		inside.ServeHTTP(w, r)
+	})
+	return outside
 }
