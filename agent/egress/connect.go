@@ -97,15 +97,15 @@ func (c *connector) refused(resp *http.Response, body string) *DialError {
 	proxy := c.route.Proxy.Redacted()
 	e := &DialError{Fault: FaultProxy, Proxy: proxy, Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header)}
 	// Squid and its like put their reason in a word; the page is for browsers.
-	reason := printable([]byte(resp.Header.Get("X-Squid-Error")))
+	reason, _, _ := strings.Cut(printable([]byte(resp.Header.Get("X-Squid-Error"))), " ") // a number follows
 	if reason == "" {
 		reason = excerpt(body)
 	}
 	e.Text = fmt.Sprintf("the proxy %s will not connect to %s (%s): %s", proxy, c.addr, resp.Status, reason)
-	switch resp.StatusCode {
-	case http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusUnauthorized:
+	switch code := resp.StatusCode; {
+	case code == http.StatusForbidden || code == http.StatusMethodNotAllowed || code == http.StatusUnauthorized:
 		e.Remedy = fmt.Sprintf("ask whoever runs the proxy to allow CONNECT to %s", c.addr)
-	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+	case code/100 == 5:
 		e.Remedy = "the proxy itself does not reach it: check that the name and port are right and that the relay is running"
 	}
 	return e

@@ -3,11 +3,9 @@ package egress
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"net/http"
 
-	"github.com/Azure/go-ntlmssp"
 	"github.com/icholy/digest"
 )
 
@@ -64,38 +62,3 @@ func (d *digestScheme) again(c challenge) bool {
 
 func (*digestScheme) bound() bool { return false }
 func (*digestScheme) close()      {}
-
-// ntlm is Microsoft's MS-NLMP with a user and password, version 2. It logs a
-// connection in, by three messages.
-type ntlm struct {
-	who  credentials
-	sent int // messages
-}
-
-func beginNTLM(a attempt) (scheme, error) {
-	if !a.who.given() {
-		return nil, errNoCredentials
-	}
-	return &ntlm{who: a.who}, nil
-}
-
-func (n *ntlm) answer(_ context.Context, c challenge) (string, error) {
-	n.sent++
-	if n.sent == 1 {
-		hello, err := ntlmssp.NewNegotiateMessage("", "")
-		return base64.StdEncoding.EncodeToString(hello), err
-	}
-	raw, err := base64.StdEncoding.DecodeString(c.token)
-	if err != nil {
-		return "", errors.New("the proxy's NTLM challenge can't be read")
-	}
-	proof, err := ntlmssp.NewAuthenticateMessage(raw, n.who.full(), n.who.password, nil)
-	if err != nil {
-		return "", fmt.Errorf("the proxy's NTLM challenge can't be answered: %w", err)
-	}
-	return base64.StdEncoding.EncodeToString(proof), nil
-}
-
-func (n *ntlm) again(c challenge) bool { return n.sent == 1 && c.token != "" }
-func (n *ntlm) bound() bool            { return n.sent > 1 }
-func (*ntlm) close()                   {}

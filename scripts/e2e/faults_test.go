@@ -25,11 +25,11 @@ func TestEachFaultHasItsOwnCode(t *testing.T) {
 		serve(t, tls.NewListener(s.site.Listen(t, address), &tls.Config{Certificates: []tls.Certificate{certificate}}),
 			http.NotFoundHandler())
 	}
-	foreign := newAuthority(t, t.TempDir())
-	serveTLS("127.0.0.1:8443", foreign.certificate(t, "erp.plant2.internal", time.Now().Add(time.Hour)))
-	serveTLS("127.0.0.1:8444", s.authority.certificate(t, "another.plant2.internal", time.Now().Add(time.Hour)))
-	serveTLS("127.0.0.1:8445", s.authority.certificate(t, "erp.plant2.internal", time.Now().Add(-time.Hour)))
-	serveTLS("127.0.0.1:8446", s.authority.certificate(t, "erp.plant2.internal", time.Now().Add(time.Hour)))
+	foreign := testkit.NewAuthority(t, t.TempDir())
+	serveTLS("127.0.0.1:8443", foreign.Certificate(t, "erp.plant2.internal", time.Now().Add(time.Hour)))
+	serveTLS("127.0.0.1:8444", s.authority.Certificate(t, "another.plant2.internal", time.Now().Add(time.Hour)))
+	serveTLS("127.0.0.1:8445", s.authority.Certificate(t, "erp.plant2.internal", time.Now().Add(-time.Hour)))
+	serveTLS("127.0.0.1:8446", s.authority.Certificate(t, "erp.plant2.internal", time.Now().Add(time.Hour)))
 	notHTTP := s.site.Listen(t, "127.0.0.1:8025")
 	go func() {
 		for {

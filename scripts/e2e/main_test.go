@@ -5,7 +5,6 @@ package e2e
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -32,19 +31,13 @@ func buildAndRun(m *testing.M) (int, error) {
 	}
 	defer os.RemoveAll(dir)
 	bin = dir
-	for path, source := range map[string]string{
+	if err := testkit.BuildPrograms(filepath.Join("..", ".."), dir, map[string]string{
 		"sallyport-relay": "./relay",
 		"sallyport-agent": "./agent",
 		"dev/sampleapp":   "./scripts/sampleapp",
 		"dev/devrun":      "./scripts/devrun",
-	} {
-		cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false",
-			"-ldflags", "-X sallyport/internal/buildinfo.version=0.0.0-e2e", "-o", filepath.Join(dir, path), source)
-		cmd.Dir = filepath.Join("..", "..")
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return 1, fmt.Errorf("build %s: %w\n%s", source, err, out)
-		}
+	}); err != nil {
+		return 1, err
 	}
 	defer testkit.StopPostgres()
 	return m.Run(), nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"net"
 	"net/http"
@@ -25,7 +24,7 @@ type stage struct {
 	api       *apiclient.Client
 	agentID   string
 	token     string
-	authority *authority
+	authority *testkit.Authority
 
 	relay, agent, sample *testkit.Process
 	relayLog, agentLog   *testkit.Log
@@ -43,19 +42,19 @@ func newStage(t *testing.T, database string) *stage {
 		t:         t,
 		site:      testkit.NewSite(t),
 		token:     "sally_e2e" + rand.Text(),
-		authority: newAuthority(t, dir),
+		authority: testkit.NewAuthority(t, dir),
 		relayLog:  &testkit.Log{}, agentLog: &testkit.Log{},
 		agentData: filepath.Join(dir, "agent"),
 	}
 	address := net.JoinHostPort(s.site.Outside.String(), fmt.Sprint(freePortAt(t, s.site.Outside.String())))
-	cert, key := s.authority.issue(t, dir, "relay", s.site.Outside.String())
+	cert, key := s.authority.Issue(t, dir, "relay", s.site.Outside.String())
 	s.relayArgs = []string{"serve", "--listen", address, "--public-url", "https://" + address,
 		"--tls-cert", cert, "--tls-key", key, "--data", filepath.Join(dir, "relay"),
 		"--allow-private-targets", "loopback", "--log-level", "debug", "--log-format", "json"}
 	if database != "" {
 		s.relayArgs = append(s.relayArgs, "--database", database)
 	}
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: s.authority.pool}, DisableCompression: true}
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: s.authority.Pool}, DisableCompression: true}
 	t.Cleanup(transport.CloseIdleConnections)
 	s.api = &apiclient.Client{Base: "https://" + address, Token: s.token, HTTP: &http.Client{Transport: transport}}
 	t.Cleanup(func() {
@@ -77,7 +76,7 @@ func newStage(t *testing.T, database string) *stage {
 	}
 	enroll := testkit.Start(t, testkit.ProcessOptions{
 		Name: "enroll", Path: filepath.Join(bin, "sallyport-agent"), Site: s.site,
-		Args: []string{"enroll", "--relay", s.api.Base, "--code", code, "--data", s.agentData, "--ca-file", s.authority.file},
+		Args: []string{"enroll", "--relay", s.api.Base, "--code", code, "--data", s.agentData, "--ca-file", s.authority.File},
 	})
 	if err := enroll.Err(); err != nil {
 		t.Fatalf("enroll: %v", err)
@@ -104,8 +103,8 @@ func (s *stage) startAgent() {
 	s.t.Helper()
 	s.agent = testkit.Start(s.t, testkit.ProcessOptions{
 		Name: "agent", Path: filepath.Join(bin, "sallyport-agent"), Site: s.site, Log: s.agentLog,
-		Args: []string{"run", "--data", s.agentData, "--ca-file", s.authority.file,
-			"--target-ca-file", s.authority.file, "--log-level", "debug", "--log-format", "json"},
+		Args: []string{"run", "--data", s.agentData, "--ca-file", s.authority.File,
+			"--target-ca-file", s.authority.File, "--log-level", "debug", "--log-format", "json"},
 	})
 	s.awaitAgent(s.t, "online")
 }
@@ -174,11 +173,4 @@ func freePortAt(t *testing.T, host string) int {
 	}
 	defer l.Close()
 	return l.Addr().(*net.TCPAddr).Port
-}
-
-// pool is what trusts one authority only.
-func poolOf(cert *x509.Certificate) *x509.CertPool {
-	pool := x509.NewCertPool()
-	pool.AddCert(cert)
-	return pool
 }

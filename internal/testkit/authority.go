@@ -1,4 +1,4 @@
-package e2e
+package testkit
 
 import (
 	"crypto/ecdsa"
@@ -16,15 +16,16 @@ import (
 	"time"
 )
 
-// authority is a company's own certificate authority.
-type authority struct {
+// Authority is a company's own certificate authority.
+type Authority struct {
+	Pool *x509.CertPool // trusts this authority only
+	File string         // PEM, for programs
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
-	pool *x509.CertPool
-	file string // PEM, for programs
 }
 
-func newAuthority(t *testing.T, dir string) *authority {
+// NewAuthority makes one, with its certificate in a file in dir.
+func NewAuthority(t testing.TB, dir string) *Authority {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -43,13 +44,14 @@ func newAuthority(t *testing.T, dir string) *authority {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &authority{cert: cert, key: key, pool: poolOf(cert), file: filepath.Join(dir, "authority.pem")}
-	writePEM(t, a.file, "CERTIFICATE", der)
+	a := &Authority{Pool: x509.NewCertPool(), File: filepath.Join(dir, "authority.pem"), cert: cert, key: key}
+	a.Pool.AddCert(cert)
+	writePEM(t, a.File, "CERTIFICATE", der)
 	return a
 }
 
-// certificate issues one for a host, which may be a name or an address.
-func (a *authority) certificate(t *testing.T, host string, notAfter time.Time) tls.Certificate {
+// Certificate issues one for a host, which may be a name or an address.
+func (a *Authority) Certificate(t testing.TB, host string, notAfter time.Time) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -72,10 +74,10 @@ func (a *authority) certificate(t *testing.T, host string, notAfter time.Time) t
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// issue writes a certificate and its key to files.
-func (a *authority) issue(t *testing.T, dir, name, host string) (certFile, keyFile string) {
+// Issue writes a certificate and its key to files.
+func (a *Authority) Issue(t testing.TB, dir, name, host string) (certFile, keyFile string) {
 	t.Helper()
-	c := a.certificate(t, host, time.Now().Add(12*time.Hour))
+	c := a.Certificate(t, host, time.Now().Add(12*time.Hour))
 	der, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
 	if err != nil {
 		t.Fatal(err)
@@ -86,7 +88,7 @@ func (a *authority) issue(t *testing.T, dir, name, host string) (certFile, keyFi
 	return certFile, keyFile
 }
 
-func writePEM(t *testing.T, path, kind string, der []byte) {
+func writePEM(t testing.TB, path, kind string, der []byte) {
 	t.Helper()
 	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
 		t.Fatal(err)
