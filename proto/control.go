@@ -27,6 +27,10 @@ type Control interface {
 // since only it knows of requests that are still on their way. From a relay:
 // open another tunnel, and then drain this one.
 type Drain struct {
+	// Replaced, from an agent: the relay asked for it, and another tunnel is
+	// open. A relay that is about to stop may use this one for as long as it
+	// has requests to finish, which may need further ones.
+	Replaced bool `json:"replaced,omitempty"`
 	// WithinMs is the span in which a replacement should be opened, at a
 	// random moment, so that a thousand agents do not come at once.
 	WithinMs int    `json:"withinMs,omitempty"`

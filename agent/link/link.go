@@ -167,7 +167,8 @@ func (l *Link) hold(ctx context.Context, slot int) {
 		l.status.connecting(slot)
 		t, err := l.dial(ctx, slot)
 		if leaving != nil && (err == nil || ctx.Err() != nil) {
-			l.work.Go(leaving.finish) // only now: the new one is open first
+			old := leaving
+			l.work.Go(func() { old.handOver(ctx) }) // only now: the new one is open first
 			leaving = nil
 		}
 		var wait time.Duration

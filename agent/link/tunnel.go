@@ -105,14 +105,31 @@ func (t *tunnel) told(raw []byte) error {
 	return nil
 }
 
+// handOver ends a tunnel that the relay asked to be replaced, now that another
+// one is open. When its last request has ended only the relay knows, so there
+// is no hurry before ctx ends.
+func (t *tunnel) handOver(ctx context.Context) {
+	t.tell(&proto.Drain{Replaced: true, Reason: "another tunnel is open"})
+	select {
+	case <-t.session.Ended():
+	case <-ctx.Done():
+	}
+	t.finish()
+}
+
+// tell sends the relay a control message. It may fail where the tunnel has just
+// broken, which is then gone anyway.
+func (t *tunnel) tell(m proto.Control) {
+	if raw, err := proto.EncodeControl(m); err == nil {
+		_ = t.conn.SendText(raw)
+	}
+}
+
 // finish ends the tunnel in order: it asks the relay to, which closes it when
 // what is under way has ended. After the stop time-out it is closed anyway. It
 // returns when nothing of the tunnel is left.
 func (t *tunnel) finish() {
-	// It may fail where the tunnel has just broken, which is then gone anyway.
-	if raw, err := proto.EncodeControl(&proto.Drain{Reason: "the agent leaves"}); err == nil {
-		_ = t.conn.SendText(raw)
-	}
+	t.tell(&proto.Drain{Reason: "the agent leaves"})
 	timer := time.NewTimer(t.link.opts.StopTimeout)
 	defer timer.Stop()
 	select {

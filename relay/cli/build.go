@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -42,7 +43,8 @@ type relay struct {
 
 	handler     http.Handler  // the main listener's
 	metricsOnly http.Handler  // that of metrics-listen
-	closing     chan struct{} // closed when the relay begins to stop
+	leaving     atomic.Bool   // not to be sent any more requests, which are still served
+	closing     chan struct{} // closed when what would last for ever has to end
 
 	closers []func() error // in the order in which the rooms were opened
 }
@@ -193,7 +195,7 @@ func welcome(out io.Writer, public *url.URL, link string) {
 	}
 }
 
-// stopping ends what would otherwise last: event streams, and being ready.
+// stopping ends what would otherwise last: event streams.
 func (r *relay) stopping() { close(r.closing) }
 
 // leaveTime bounds the last word of a relay to a database that may be gone.

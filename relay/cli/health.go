@@ -26,11 +26,9 @@ func (r *relay) readyz(w http.ResponseWriter, req *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	ctx, cancel := context.WithTimeout(req.Context(), readyTime)
 	defer cancel()
-	select {
-	case <-r.closing:
+	if r.leaving.Load() {
 		http.Error(w, "stopping", http.StatusServiceUnavailable)
 		return
-	default:
 	}
 	if err := r.store.Ping(ctx); err != nil {
 		http.Error(w, "the database does not answer", http.StatusServiceUnavailable)

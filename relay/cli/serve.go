@@ -35,8 +35,9 @@ func newServe(o outside) *cobra.Command {
 	return cmd
 }
 
-// serve runs the relay until ctx ends, and then lets requests under way finish
-// within the drain timeout.
+// serve runs the relay until ctx ends. Then it lets everybody move to another
+// relay, where a drain delay is set, and requests under way finish within the
+// drain timeout.
 func serve(ctx context.Context, c *config.Config, o outside) (err error) {
 	log, _, err := logging.New(logging.Options{Format: c.LogFormat, Level: c.LogLevel, Output: o.err})
 	if err != nil {
@@ -85,10 +86,15 @@ func serve(ctx context.Context, c *config.Config, o outside) (err error) {
 	welcome(o.out, public, link)
 	failed := waitFor(ctx, servers)
 
-	log.Info("relay stopping", zap.Duration("drainTimeout", c.DrainTimeout))
+	log.Info("relay stopping", zap.Duration("drainDelay", c.DrainDelay), zap.Duration("drainTimeout", c.DrainTimeout))
+	r.leaving.Store(true)
+	if c.DrainDelay > 0 && failed == nil {
+		r.moveAway(c.DrainDelay, log)
+	}
 	drain, cancel := context.WithTimeout(context.Background(), c.DrainTimeout)
 	defer cancel()
 	r.stopping()
+	r.hub.Leave()
 	for _, s := range servers {
 		s.stop(drain)
 	}
@@ -96,6 +102,20 @@ func serve(ctx context.Context, c *config.Config, o outside) (err error) {
 		log.Warn("tunnels did not drain in time", zap.Error(err))
 	}
 	return failed
+}
+
+// moveAway lets everybody move to another relay while this one serves as
+// before: first the load balancer, which reads /readyz, and then the agents,
+// which come through it. They too get a delay's time. (A signal ends the
+// process meanwhile.)
+func (r *relay) moveAway(delay time.Duration, log *zap.Logger) {
+	time.Sleep(delay)
+	spread := r.hub.Leave()
+	ctx, cancel := context.WithTimeout(context.Background(), spread+delay)
+	defer cancel()
+	if r.hub.Moved(ctx) != nil {
+		log.Warn("not all agents have found another relay")
+	}
 }
 
 // server is an http.Server and the goroutine that serves.

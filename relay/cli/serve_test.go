@@ -105,6 +105,21 @@ func TestFirstStartPrintsASignInLinkOnceAndNeverLogsIt(t *testing.T) {
 	}
 }
 
+func TestRelayThatStopsServesWhileTheBalancerTurnsAway(t *testing.T) {
+	relay := startRelay(t, "", "--drain-delay", "3s")
+	relay.expect(200, "GET", "/readyz", "", "Authorization:")
+	stopped := make(chan int, 1)
+	go func() { stopped <- relay.stop() }()
+	for relay.call("GET", "/readyz", "", "Authorization:").status != http.StatusServiceUnavailable {
+		time.Sleep(5 * time.Millisecond)
+	}
+	relay.expect(200, "GET", "/healthz", "", "Authorization:")
+	relay.expect(200, "GET", "/api/v1/me", "")
+	if status := <-stopped; status != 0 {
+		t.Errorf("exit status %d", status)
+	}
+}
+
 func TestHealthAndMetrics(t *testing.T) {
 	relay := startRelay(t, "", "--metrics-listen", "127.0.0.1:0")
 	if a := relay.expect(200, "GET", "/healthz", "", "Authorization:"); a.body != "ok\n" {

@@ -29,6 +29,7 @@ type Config struct {
 	TLSKey        string
 	MetricsListen string // empty: on the main listener
 	TrustProxies  []netip.Prefix
+	DrainDelay    time.Duration
 	DrainTimeout  time.Duration
 	// BootstrapToken comes from the environment alone, so that it is never
 	// seen in a list of processes or a file under version control.

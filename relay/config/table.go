@@ -59,9 +59,12 @@ func Table() []Option {
 		{Key: "metrics-listen", Type: "address",
 			Help: "HOST:PORT of a listener of its own for /metrics; by default /metrics is on the main listener",
 			set:  text(func(c *Config) *string { return &c.MetricsListen })},
+		{Key: "drain-delay", Type: "duration", Default: "0s",
+			Help: "how long a stopping relay says on /readyz that it stops, and serves all the same, so that a load balancer turns to another one",
+			set:  duration(func(c *Config) *time.Duration { return &c.DrainDelay })},
 		{Key: "drain-timeout", Type: "duration", Default: "20s",
 			Help: "how long a stopping relay waits for requests under way",
-			set:  setDrainTimeout},
+			set:  duration(func(c *Config) *time.Duration { return &c.DrainTimeout })},
 		{Key: "log-level", Type: "word", Default: "info",
 			Help: "debug, info, warn or error",
 			set:  oneOf(func(c *Config) *string { return &c.LogLevel }, "debug", "info", "warn", "error")},
@@ -142,13 +145,15 @@ func setTrustedProxies(c *Config, value string) error {
 	return nil
 }
 
-func setDrainTimeout(c *Config, value string) error {
-	d, err := time.ParseDuration(value)
-	if err != nil || d < 0 {
-		return fmt.Errorf("%q is not a duration such as 20s or 1m", value)
+func duration(field func(*Config) *time.Duration) func(*Config, string) error {
+	return func(c *Config, value string) error {
+		d, err := time.ParseDuration(value)
+		if err != nil || d < 0 {
+			return fmt.Errorf("%q is not a duration such as 20s or 1m", value)
+		}
+		*field(c) = d
+		return nil
 	}
-	c.DrainTimeout = d
-	return nil
 }
 
 // split takes a comma-separated list apart; empty parts are passed over.

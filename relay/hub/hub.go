@@ -63,6 +63,8 @@ type Hub struct {
 	mu       sync.Mutex        // guards the following
 	agents   map[string]*agent // by agent id; also those that have been here before
 	draining bool
+	staying  int           // tunnels that the agent has not replaced
+	moved    chan struct{} // closed when draining and none of them is left
 	closed   bool
 	sequence uint64 // of the last tunnel
 }
@@ -104,6 +106,7 @@ func New(opts Options) *Hub {
 		},
 		handshakes: make(chan struct{}, opts.MaxHandshakes),
 		agents:     make(map[string]*agent),
+		moved:      make(chan struct{}),
 	}
 	h.readers.New = func() any { return bufio.NewReaderSize(nil, answerBuffer) }
 	h.chunks.New = func() any { return new(chunk) }
@@ -165,25 +168,6 @@ func dueGroups(done, due int64) (groups [beats]bool) {
 	return groups
 }
 
-// Drain refuses new tunnels, tells the agents to move to another relay, and
-// waits until no request is under way; Close then cuts off nobody. Requests
-// are still served meanwhile: one that is under way may need another.
-func (h *Hub) Drain(ctx context.Context) error {
-	h.mu.Lock()
-	h.draining = true
-	tunnels := h.allTunnels()
-	h.mu.Unlock()
-	// Some 100 agents a second is what a relay on two cores takes without
-	// being felt.
-	spread := min(time.Duration(len(tunnels))*5*time.Millisecond, time.Minute)
-	h.log.Info("draining tunnels", zap.Int("tunnels", len(tunnels)), zap.Duration("spread", spread))
-	drain := &proto.Drain{WithinMs: int(spread.Milliseconds()), Reason: "the relay is about to stop"}
-	for _, t := range tunnels {
-		t.tell(drain)
-	}
-	return h.flight.landed(ctx)
-}
-
 // Close ends all tunnels and waits for all that the hub has started.
 func (h *Hub) Close() error {
 	h.mu.Lock()
@@ -237,54 +221,5 @@ func (h *Hub) spawn(f func()) {
 	defer h.mu.Unlock()
 	if !h.closed {
 		h.work.Go(f)
-	}
-}
-
-// flight counts the requests under way in all tunnels.
-type flight struct {
-	mu   sync.Mutex // guards the following
-	n    int
-	zero chan struct{} // closed when n becomes 0; nil where nobody waits
-}
-
-func (f *flight) start() {
-	f.mu.Lock()
-	f.n++
-	f.mu.Unlock()
-}
-
-func (f *flight) done() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.n--
-	if f.n == 0 && f.zero != nil {
-		close(f.zero)
-		f.zero = nil
-	}
-}
-
-func (f *flight) count() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.n
-}
-
-// landed waits until none is under way.
-func (f *flight) landed(ctx context.Context) error {
-	f.mu.Lock()
-	if f.n == 0 {
-		f.mu.Unlock()
-		return nil
-	}
-	if f.zero == nil {
-		f.zero = make(chan struct{})
-	}
-	zero := f.zero
-	f.mu.Unlock()
-	select {
-	case <-zero:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }

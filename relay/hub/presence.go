@@ -56,6 +56,7 @@ func (h *Hub) enter(t *tunnel) (superseded []*tunnel, ok bool) {
 		}
 	}
 	a.tunnels = append(a.tunnels, t)
+	h.staying++
 	return superseded, true
 }
 
@@ -65,6 +66,10 @@ func (h *Hub) unregister(t *tunnel) {
 	defer h.mu.Unlock()
 	a := h.agents[t.hello.AgentID]
 	a.tunnels = slices.DeleteFunc(a.tunnels, func(other *tunnel) bool { return other == t })
+	if !t.replaced {
+		h.staying--
+		h.checkMoved()
+	}
 	if seen := t.lastSeen(); seen.After(a.lastSeen) {
 		a.lastSeen = seen
 	}

@@ -25,6 +25,7 @@ type tunnel struct {
 	connectedAt time.Time
 	clockOffset time.Duration
 	sequence    uint64 // set when it is registered
+	replaced    bool   // the agent has another one, elsewhere; guarded by the hub's mu
 	conn        *wsconn.Conn
 	session     *mux.Session
 	running     sync.Mutex // held until run has returned
@@ -98,7 +99,7 @@ func (t *tunnel) told(raw []byte) error {
 	if err != nil {
 		return err
 	}
-	if _, ok := m.(*proto.Drain); ok {
+	if drain, ok := m.(*proto.Drain); ok && !(drain.Replaced && t.hub.keep(t)) {
 		// Only this end knows when the last request has ended: the agent
 		// can't tell whether one more is on its way to it.
 		t.leave("the agent closed its tunnel")
