@@ -43,7 +43,9 @@ func newRun(w World) *cobra.Command {
 }
 
 func run(ctx context.Context, c config.Config, w World) error {
-	log, _, err := logging.New(logging.Options{Format: c.LogFormat, Level: c.LogLevel, Output: w.Err})
+	lines := logging.Buffered(w.Err)
+	defer lines.Close()
+	log, _, err := logging.New(logging.Options{Format: c.LogFormat, Level: c.LogLevel, Output: lines})
 	if err != nil {
 		return err
 	}

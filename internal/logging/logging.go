@@ -36,8 +36,11 @@ func New(o Options) (*zap.Logger, zap.AtomicLevel, error) {
 		return nil, zap.AtomicLevel{}, err
 	}
 	atomic := zap.NewAtomicLevelAt(level)
-	sink := zapcore.Lock(zapcore.AddSync(o.Output))
-	return zap.New(zapcore.NewCore(encoder, sink, atomic), zap.ErrorOutput(sink)), atomic, nil
+	sink := zapcore.Lock(unsynced(o.Output))
+	if buffer, ok := o.Output.(*Buffer); ok {
+		sink = buffer.gathered // it has a lock of its own
+	}
+	return zap.New(prompt{zapcore.NewCore(encoder, sink, atomic)}, zap.ErrorOutput(sink)), atomic, nil
 }
 
 // ParseLevel reads a level's name; the empty name is info.

@@ -39,11 +39,12 @@ func newServe(o outside) *cobra.Command {
 // relay, where a drain delay is set, and requests under way finish within the
 // drain timeout.
 func serve(ctx context.Context, c *config.Config, o outside) (err error) {
-	log, _, err := logging.New(logging.Options{Format: c.LogFormat, Level: c.LogLevel, Output: o.err})
+	lines := logging.Buffered(o.err)
+	defer lines.Close()
+	log, _, err := logging.New(logging.Options{Format: c.LogFormat, Level: c.LogLevel, Output: lines})
 	if err != nil {
 		return err
 	}
-	defer func() { _ = log.Sync() }() // a terminal can't be synced
 	// The port first: a second relay on it must not touch the database.
 	listener, err := listen(c.Listen)
 	if err != nil {
