@@ -31,6 +31,8 @@
 // message, and imports no room of the agent or of the relay.
 package proto
 
+import "time"
+
 // Subprotocol is the websocket subprotocol (RFC 6455, section 1.9) of version
 // 1 of the tunnel. A relay that does not select it is not a Sallyport relay.
 const Subprotocol = "sallyport.v1"
@@ -41,3 +43,13 @@ const TunnelPath = "/tunnel"
 // EnrollPath is the path on the relay at which an agent exchanges its one-time
 // code for an identity.
 const EnrollPath = "/api/v1/enroll"
+
+// TrialSubprotocol is the subprotocol of a websocket at TunnelPath that is no
+// tunnel: nobody shakes hands and nothing is carried. The relay answers pings,
+// says nothing by itself, and closes after MaxTrial. An agent's doctor opens one
+// to find out what the way does to a connection in silence. A relay that does
+// not know it answers 426.
+const TrialSubprotocol = "sallyport.trial.v1"
+
+// MaxTrial is how long a trial may last.
+const MaxTrial = 15 * time.Minute

@@ -33,6 +33,10 @@ const clockTolerance = time.Minute
 // session run elsewhere, so that what the HTTP server holds for a request is
 // freed. It is mounted at proto.TunnelPath.
 func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if wantsTrial(r) {
+		h.trial(w, r)
+		return
+	}
 	if !websocket.IsWebSocketUpgrade(r) || !slices.Contains(websocket.Subprotocols(r), proto.Subprotocol) {
 		w.Header().Set("Upgrade", "websocket")
 		w.Header().Set("Sec-WebSocket-Protocol", proto.Subprotocol)

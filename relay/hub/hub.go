@@ -51,6 +51,7 @@ type Hub struct {
 	log        *zap.Logger
 	upgrader   websocket.Upgrader
 	handshakes chan struct{} // one token for each handshake under way
+	trials     chan struct{} // one token for each trial that is open
 	metrics    *metrics
 	readers    sync.Pool // *bufio.Reader, for answers
 	chunks     sync.Pool // *[mux.Chunk]byte, for uploads
@@ -105,6 +106,7 @@ func New(opts Options) *Hub {
 			CheckOrigin: func(r *http.Request) bool { return r.Header.Get("Origin") == "" },
 		},
 		handshakes: make(chan struct{}, opts.MaxHandshakes),
+		trials:     make(chan struct{}, maxTrials),
 		agents:     make(map[string]*agent),
 		moved:      make(chan struct{}),
 	}
