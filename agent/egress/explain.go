@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -87,7 +88,7 @@ func BadAnswer(host string, resp *http.Response) *DialError {
 	case code == http.StatusUnauthorized || code == http.StatusForbidden:
 		e.Fault, e.Text = FaultDenied, fmt.Sprintf("%s, or a proxy before it, denies access (%s): %s", host, resp.Status, excerpt)
 	case code/100 == 3:
-		e.Fault, e.Text = FaultPortal, fmt.Sprintf("%s redirects to %q: not a relay, or a login page of the network in between", host, printable([]byte(resp.Header.Get("Location"))))
+		e.Fault, e.Text = FaultPortal, fmt.Sprintf("%s redirects to %q: not a relay, or a login page of the network in between", host, printable([]byte(withoutQuery(resp.Header.Get("Location")))))
 	case code == http.StatusOK && html:
 		e.Fault, e.Text = FaultPortal, fmt.Sprintf("%s answers with a web page: a login page of the network in between, perhaps", host)
 	default:
@@ -107,6 +108,16 @@ func retryAfter(h http.Header) time.Duration {
 		return 0
 	}
 	return min(time.Duration(seconds)*time.Second, MaxRetryAfter)
+}
+
+// withoutQuery is where a redirect leads, without what may hold a token.
+func withoutQuery(location string) string {
+	u, err := url.Parse(location)
+	if err != nil {
+		return "another place"
+	}
+	u.User, u.RawQuery, u.Fragment, u.RawFragment = nil, "", "", ""
+	return u.String()
 }
 
 // printable makes what someone else sent fit for a line of a log.
