@@ -9,7 +9,10 @@ import (
 	"os"
 	"testing"
 
+	"github.com/gorilla/websocket"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"sallyport/proto"
 )
 
 func TestMain(m *testing.M) {
@@ -21,7 +24,8 @@ func TestMain(m *testing.M) {
 }
 
 // TestCommands runs the scripts of testdata against a relay's enrolment door
-// ($RELAY, and $SECURE with TLS) and a web site that is none ($SITE).
+// ($RELAY, and $SECURE with TLS), its door for tunnels ($GOODRELAY) and a web
+// site that is none ($SITE).
 func TestCommands(t *testing.T) {
 	relay := httptest.NewServer(http.HandlerFunc(enrolment))
 	t.Cleanup(relay.Close) // the scripts run beside each other, after this returns
@@ -34,6 +38,8 @@ func TestCommands(t *testing.T) {
 	t.Cleanup(site.Close)
 	moved := httptest.NewServer(http.RedirectHandler("https://relay.test/api?token=hush", http.StatusFound))
 	t.Cleanup(moved.Close)
+	good := httptest.NewServer(http.HandlerFunc(tunnels))
+	t.Cleanup(good.Close)
 	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw})
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
@@ -41,6 +47,7 @@ func TestCommands(t *testing.T) {
 			e.Setenv("RELAY", relay.URL)
 			e.Setenv("SECURE", secure.URL)
 			e.Setenv("SITE", site.URL)
+			e.Setenv("GOODRELAY", good.URL)
 			e.Setenv("MOVED", moved.URL)
 			return os.WriteFile(e.WorkDir+"/authority.pem", authority, 0o644)
 		},
@@ -63,6 +70,25 @@ func enrolment(w http.ResponseWriter, r *http.Request) {
 		answer(w, 422, "application/problem+json", `{"code":"validation","detail":"This enrolment code expired an hour ago.","hint":"Make a new one."}`)
 	default:
 		answer(w, 201, "application/json", `{"agentId":"agt_1","instanceId":"ins_1","agentName":"Plant 2","relayId":"rel_1"}`)
+	}
+}
+
+// tunnels answers as a relay at which tunnels open.
+func tunnels(w http.ResponseWriter, r *http.Request) {
+	up := websocket.Upgrader{Subprotocols: []string{proto.Subprotocol}}
+	switch {
+	case r.URL.Path == "/readyz" || r.URL.Path == "/healthz":
+		_, _ = io.WriteString(w, "ready\n")
+	case r.URL.Path != proto.TunnelPath:
+		http.NotFound(w, r)
+	case !websocket.IsWebSocketUpgrade(r):
+		w.Header().Set("Sec-WebSocket-Protocol", proto.Subprotocol)
+		http.Error(w, "a websocket is expected", http.StatusUpgradeRequired)
+	default:
+		if ws, err := up.Upgrade(w, r, nil); err == nil {
+			_, _, _ = ws.NextReader() // until the other end closes
+			_ = ws.Close()
+		}
 	}
 }
 

@@ -58,7 +58,7 @@ func newRoot(w World) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true, // Main prints them, once
 	}
-	root.AddCommand(newEnroll(w), newRun(w), newStatus(w), newVersion(w))
+	root.AddCommand(newEnroll(w), newRun(w), newStatus(w), newDoctor(w), newVersion(w))
 	return root
 }
 
@@ -73,9 +73,9 @@ func newVersion(w World) *cobra.Command {
 	}
 }
 
-// addOptions gives a command flags for the named options of agent.yaml, and
-// returns what loads the whole configuration.
-func addOptions(cmd *cobra.Command, w World, only ...string) func() (config.Config, error) {
+// addSources gives a command flags for the named options of agent.yaml, and
+// returns what tells where their values come from.
+func addSources(cmd *cobra.Command, w World, only ...string) func() config.Sources {
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	wanted := map[string]bool{}
@@ -94,10 +94,19 @@ func addOptions(cmd *cobra.Command, w World, only ...string) func() (config.Conf
 		}
 	}
 	file := flags.String("config", "", "configuration file (default: "+config.FileName+" in the data directory)")
-	return func() (config.Config, error) {
+	return func() config.Sources {
 		given := map[string]string{}
 		flags.Visit(func(f *pflag.Flag) { given[f.Name] = f.Value.String() })
-		c, err := config.Load(config.Sources{File: *file, Flags: given, Env: w.Env})
+		return config.Sources{File: *file, Flags: given, Env: w.Env}
+	}
+}
+
+// addOptions is addSources for a command that needs a data directory; what it
+// returns loads the whole configuration.
+func addOptions(cmd *cobra.Command, w World, only ...string) func() (config.Config, error) {
+	sources := addSources(cmd, w, only...)
+	return func() (config.Config, error) {
+		c, err := config.Load(sources())
 		if err != nil {
 			return config.Config{}, err
 		}

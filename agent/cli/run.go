@@ -99,19 +99,14 @@ func newAgent(c config.Config, w World, identity config.Identity, log *zap.Logge
 	if err != nil {
 		return nil, err
 	}
-	targetProxy, err := c.RequestProxy()
-	if err != nil {
-		return nil, err
-	}
-	authorities, err := c.TargetAuthorities()
+	transport, err := targetTransport(c, log.Named("outbound"))
 	if err != nil {
 		return nil, err
 	}
 	if err := link.CheckRelay(relay, c.AllowPlaintextRelay); err != nil {
 		return nil, err
 	}
-	a := &agent{identity: identity, relay: relay.String(), started: time.Now()}
-	a.transport = outbound.New(outbound.Options{RootCAs: authorities, Proxy: targetProxy, Log: log.Named("outbound")})
+	a := &agent{identity: identity, relay: relay.String(), started: time.Now(), transport: transport}
 	a.forwarder = forward.New(forward.Options{Transport: a.transport, Log: log.Named("forward")})
 	a.link = link.New(link.Options{
 		Relay:          relay,
@@ -123,6 +118,19 @@ func newAgent(c config.Config, w World, identity config.Identity, log *zap.Logge
 		Log:            log.Named("link"),
 	})
 	return a, nil
+}
+
+// targetTransport is what performs requests against applications.
+func targetTransport(c config.Config, log *zap.Logger) (*outbound.Transport, error) {
+	proxy, err := c.RequestProxy()
+	if err != nil {
+		return nil, err
+	}
+	authorities, err := c.TargetAuthorities()
+	if err != nil {
+		return nil, err
+	}
+	return outbound.New(outbound.Options{RootCAs: authorities, Proxy: proxy, Log: log}), nil
 }
 
 // hostname is this machine's name, as the relay's pages show it.

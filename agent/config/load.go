@@ -55,14 +55,8 @@ type Sources struct {
 // default.
 func Load(s Sources) (Config, error) {
 	c := Defaults()
-	path := s.File
-	if path == "" {
-		if dir, ok := s.given("data", "SALLYPORT_DATA"); ok && dir != "" {
-			path = filepath.Join(dir, FileName)
-		}
-	}
-	if path != "" {
-		if err := c.readFile(path); err != nil && (s.File != "" || !errors.Is(err, fs.ErrNotExist)) {
+	if path := s.Path(); path != "" {
+		if err := c.readFile(path); err != nil {
 			return Config{}, err
 		}
 	}
@@ -74,6 +68,29 @@ func Load(s Sources) (Config, error) {
 		}
 	}
 	return c, nil
+}
+
+// Path is the file that is read: the one that was named, or FileName in the
+// data directory, where it exists; "" for none.
+func (s Sources) Path() string {
+	if s.File != "" {
+		return s.File
+	}
+	dir := s.Given("data", "SALLYPORT_DATA")
+	if dir == "" {
+		return ""
+	}
+	path := filepath.Join(dir, FileName)
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	return path
+}
+
+// Given is the value that a flag or else the environment gives; "" for none.
+func (s Sources) Given(flag, env string) string {
+	value, _ := s.given(flag, env)
+	return value
 }
 
 func (s Sources) given(flag, env string) (string, bool) {
