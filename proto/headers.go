@@ -15,6 +15,10 @@ const (
 	// HeaderTimeout is how long the whole request may take from here on,
 	// in milliseconds. Absent or 0: no limit but the caller's patience.
 	HeaderTimeout = "Sallyport-Timeout"
+	// HeaderWait is how long the request may wait for its agent, in
+	// milliseconds, where that is away for a moment or busy; 0: not at all.
+	// Absent: as the relay is set. The relay's half of the road acts on it.
+	HeaderWait = "Sallyport-Wait"
 	// HeaderConnection is the id of the connection in whose name the request is sent.
 	HeaderConnection = "Sallyport-Connection"
 )

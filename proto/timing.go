@@ -14,6 +14,7 @@ type Timing struct {
 	Connect time.Duration `json:"connect,omitempty"` // TCP connect to the target
 	TLS     time.Duration `json:"tls,omitempty"`     // TLS handshake with the target
 	Wait    time.Duration `json:"wait,omitempty"`    // from the request written to the first byte of the answer
+	Held    time.Duration `json:"held,omitempty"`    // at the relay, until the agent was back or had room
 	Tunnel  time.Duration `json:"tunnel,omitempty"`  // relay to agent and back: all that the relay saw less the above
 	Reused  bool          `json:"reused,omitempty"`  // a kept-alive connection to the target was used
 	// Address is the IP address and port that was connected to.
@@ -40,6 +41,7 @@ func FormatTiming(t Timing) string {
 	add("connect", t.Connect)
 	add("tls", t.TLS)
 	add("wait", t.Wait)
+	add("held", t.Held)
 	add("tunnel", t.Tunnel)
 	if t.Reused {
 		if b.Len() > 0 {
@@ -78,6 +80,8 @@ func ParseTiming(s string) (Timing, error) {
 			to = &t.TLS
 		case "wait":
 			to = &t.Wait
+		case "held":
+			to = &t.Held
 		case "tunnel":
 			to = &t.Tunnel
 		case "reused":

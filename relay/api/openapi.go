@@ -97,13 +97,16 @@ func (h *handler) describeProxy() {
 			Parameters: []*huma.Param{
 				{Name: "id", In: "path", Required: true, Schema: &huma.Schema{Type: huma.TypeString}, Description: "The connection."},
 				{Name: "path", In: "path", Required: true, Schema: &huma.Schema{Type: huma.TypeString}, Description: "The rest of the URI, relative to the base URI; may hold slashes."},
+				{Name: "Prefer", In: "header", Schema: &huma.Schema{Type: huma.TypeString}, Description: "wait=SECONDS (RFC 7240): how long the request may be held where its agent is away for a moment. It goes on to the application, too."},
 			},
 			Responses: map[string]*huma.Response{
 				"default": {
 					Description: "The application's answer, whatever it is, or a problem with Sallyport-Error.",
 					Headers: map[string]*huma.Param{
-						"Server-Timing":   {Schema: &huma.Schema{Type: huma.TypeString}, Description: "Where the time went: relay, tunnel, dns, connect, tls, wait."},
-						"Sallyport-Error": {Schema: &huma.Schema{Type: huma.TypeString}, Description: "Only on answers that the relay or the agent made itself: the problem's code."},
+						"Server-Timing":      {Schema: &huma.Schema{Type: huma.TypeString}, Description: "Where the time went: total, held, tunnel, dns, connect, tls, wait."},
+						"Preference-Applied": {Schema: &huma.Schema{Type: huma.TypeString}, Description: "wait=SECONDS, where that preference was heeded."},
+						"Retry-After":        {Schema: &huma.Schema{Type: huma.TypeInteger}, Description: "With agent_offline, too_many_requests and sign_in_failed: when to try again, in seconds."},
+						"Sallyport-Error":    {Schema: &huma.Schema{Type: huma.TypeString}, Description: "Only on answers that the relay or the agent made itself: the problem's code."},
 					},
 					Content: map[string]*huma.MediaType{
 						"*/*":                      {Schema: &huma.Schema{}},

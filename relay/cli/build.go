@@ -102,7 +102,7 @@ func build(ctx context.Context, c *config.Config, public *url.URL, log *zap.Logg
 	r.background(reg.Attend)
 	r.hub = hub.New(hub.Options{
 		Directory: reg, Events: events, Log: log.Named("hub"), Clock: time.Now,
-		RelayID: id, PublicURL: public, Registerer: r.figures,
+		RelayID: id, PublicURL: public, Registerer: r.figures, AgentWait: c.AgentWait,
 	})
 	r.closeLater(r.hub.Close)
 

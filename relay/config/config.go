@@ -31,6 +31,7 @@ type Config struct {
 	TrustProxies  []netip.Prefix
 	DrainDelay    time.Duration
 	DrainTimeout  time.Duration
+	AgentWait     time.Duration // 0: requests are not held
 	// BootstrapToken comes from the environment alone, so that it is never
 	// seen in a list of processes or a file under version control.
 	BootstrapToken string

@@ -101,6 +101,7 @@ func TestFaultsSayWhereAndWhatToDo(t *testing.T) {
 		{name: "certificate without key", flags: map[string]string{"tls-cert": "x"}, want: []string{"tls-key"}},
 		{name: "unknown database", flags: map[string]string{"database": "mysql://u:hunter2@h/d"}, want: []string{"--database", "sqlite:PATH"}},
 		{name: "faulty proxy", flags: map[string]string{"trusted-proxies": "proxy.lan"}, want: []string{"proxy.lan"}},
+		{name: "agent-wait without end", flags: map[string]string{"agent-wait": "1h"}, want: []string{"--agent-wait", "5m"}},
 		{name: "faulty duration", flags: map[string]string{"drain-timeout": "20"}, want: []string{"20s"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -65,6 +65,9 @@ func Table() []Option {
 		{Key: "drain-timeout", Type: "duration", Default: "20s",
 			Help: "how long a stopping relay waits for requests under way",
 			set:  duration(func(c *Config) *time.Duration { return &c.DrainTimeout })},
+		{Key: "agent-wait", Type: "duration", Default: "15s",
+			Help: "how long a request is held whose agent is away and was seen within the last minute; 0 to fail at once",
+			set:  setAgentWait},
 		{Key: "log-level", Type: "word", Default: "info",
 			Help: "debug, info, warn or error",
 			set:  oneOf(func(c *Config) *string { return &c.LogLevel }, "debug", "info", "warn", "error")},
@@ -154,6 +157,20 @@ func duration(field func(*Config) *time.Duration) func(*Config, string) error {
 		*field(c) = d
 		return nil
 	}
+}
+
+// longestAgentWait is the most that agent-wait may be: what is held longer
+// holds memory, and mostly has no caller any more.
+const longestAgentWait = 5 * time.Minute
+
+func setAgentWait(c *Config, value string) error {
+	if err := duration(func(c *Config) *time.Duration { return &c.AgentWait })(c, value); err != nil {
+		return err
+	}
+	if c.AgentWait > longestAgentWait {
+		return fmt.Errorf("%q is more than the 5m that a request may be held at most", value)
+	}
+	return nil
 }
 
 // split takes a comma-separated list apart; empty parts are passed over.

@@ -56,6 +56,7 @@ func (p *passage) writeHeader(resp *http.Response) {
 	// to the relay; other clients take no notice.
 	h.Add("Content-Security-Policy", "sandbox")
 	h.Add("Server-Timing", p.serverTiming())
+	p.tellApplied(h)
 	p.closeUnread()
 	p.w.WriteHeader(resp.StatusCode)
 }

@@ -37,6 +37,8 @@ type site struct {
 	redirects  atomic.Bool  // to the sign-in page, in place of a 401
 	broken     atomic.Bool  // the application refuses every session
 	requests   *prometheus.Registry
+	roads      *road.Roads
+	gateway    *Gateway
 }
 
 const prefix = "/api/v1/connections/con_1/proxy"
@@ -63,10 +65,11 @@ func newSite(t testing.TB, log *zap.Logger) *site {
 		Store: &memory{}, Log: log, NewID: func() string { return fmt.Sprintf("ses_%d", ids.Add(1)) },
 	})
 	t.Cleanup(s.keeper.Close)
-	g := New(Options{Roads: road.New(cloud, nil), Sessions: s.keeper, Log: log, Registerer: s.requests})
+	s.roads = road.New(cloud, nil)
+	s.gateway = New(Options{Roads: s.roads, Sessions: s.keeper, Log: log, Registerer: s.requests})
 	s.relay = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Request-Id", "req-1")
-		g.Serve(w, r, s.c, strings.TrimPrefix(r.URL.EscapedPath(), prefix), r.URL.RawQuery, "req-1")
+		s.gateway.Serve(w, r, s.c, strings.TrimPrefix(r.URL.EscapedPath(), prefix), r.URL.RawQuery, "req-1")
 	}))
 	t.Cleanup(s.relay.Close)
 	return s

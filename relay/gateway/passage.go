@@ -33,6 +33,10 @@ type passage struct {
 	body   *replay // nil: none
 	signIn time.Duration
 	timing proto.Timing
+
+	applied string        // the preference that was heeded
+	wait    string        // how long the request may yet be held, in milliseconds; "": as the relay is set
+	awaited time.Duration // before the request was begun
 }
 
 // run returns what became of the request, for the metrics: the class of the
@@ -57,6 +61,9 @@ func (p *passage) run(rawQuery string) (result string, complete bool) {
 // answer is the application's answer, by a session that it accepts.
 func (p *passage) answer(rawQuery string) (*http.Response, *proto.Error) {
 	if err := p.prepare(rawQuery); err != nil {
+		return nil, err
+	}
+	if err := p.prefer(); err != nil {
 		return nil, err
 	}
 	if err := p.timed(func(ctx context.Context) (err error) {

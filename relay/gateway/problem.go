@@ -50,6 +50,10 @@ func (p *passage) refuse(e *proto.Error) {
 		left := max(next.Sub(p.g.clock()), time.Second)
 		h.Set("Retry-After", strconv.Itoa(int((left+time.Second-1)/time.Second)))
 	}
+	if seconds := e.Facts["retryAfter"]; seconds != "" {
+		h.Set("Retry-After", seconds)
+	}
+	p.tellApplied(h)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	p.closeUnread()
 	p.w.WriteHeader(status)

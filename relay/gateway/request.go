@@ -66,6 +66,9 @@ func (p *passage) request() (*http.Request, error) {
 	}
 	road.AddCookies(req, p.held.Jar)
 	road.SetOptions(req, p.requestID, p.c.ID)
+	if p.wait != "" {
+		req.Header[proto.HeaderWait] = []string{p.wait}
+	}
 	return req, nil
 }
 

@@ -22,6 +22,7 @@ func (p *passage) serverTiming() string {
 		buf = strconv.AppendFloat(buf, float64(d)/float64(time.Millisecond), 'f', 3, 64)
 	}
 	add("total", max(time.Since(p.start), 1))
+	add("held", p.awaited+p.timing.Held)
 	add("tunnel", p.timing.Tunnel)
 	add("dns", p.timing.DNS)
 	add("connect", p.timing.Connect)

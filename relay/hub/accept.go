@@ -172,7 +172,7 @@ func (h *Hub) handshake(v visitor) (*tunnel, error) {
 		TunnelID:      uuid.NewString(),
 		AgentName:     enrolled.AgentName,
 		HeartbeatMs:   int(h.opts.Heartbeat.Milliseconds()),
-		MaxStreams:    mux.MaxStreams,
+		MaxStreams:    h.opts.MaxStreams,
 		ClockOffsetMs: offset.Milliseconds(),
 	})
 	if err != nil {
@@ -189,7 +189,6 @@ func (h *Hub) open(v visitor, hello *proto.Hello, enrolled Enrolled, rtt, offset
 	t := &tunnel{
 		hub: h, hello: hello, enrolled: enrolled, remote: v.remote,
 		connectedAt: h.opts.Clock(), clockOffset: offset, rtt: rtt,
-		slots: make(chan struct{}, mux.MaxStreams),
 	}
 	t.conn = wsconn.New(v.ws, wsconn.Options{
 		IdleTimeout: idleTimeout(h.opts.Heartbeat), OnPong: t.ponged, OnText: t.told,

@@ -35,7 +35,8 @@ type roll struct {
 	mu       sync.Mutex // guards the following
 	noted    []string   // by Seen
 	lastSeen time.Time
-	asked    int // how often Known was
+	asked    int  // how often Known was
+	revoked  bool // no instance is enrolled any more
 }
 
 func (r *roll) Enrolled(_ context.Context, agentID, instanceID string) (hub.Enrolled, error) {
@@ -64,7 +65,7 @@ func (r *roll) Known(_ context.Context, agentID string) (hub.Known, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.asked++
-	if agentID != "agt_1" {
+	if agentID != "agt_1" || r.revoked {
 		return hub.Known{}, hub.ErrNotEnrolled
 	}
 	return hub.Known{Name: "Plant 2", LastSeenAt: r.lastSeen}, nil
@@ -76,6 +77,8 @@ type stand struct {
 	server *httptest.Server
 	roll   *roll
 	key    ed25519.PrivateKey
+
+	registry *prometheus.Registry // where no test has put another in its place
 }
 
 func newStand(t *testing.T, change func(*hub.Options)) *stand {
@@ -84,10 +87,10 @@ func newStand(t *testing.T, change func(*hub.Options)) *stand {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &stand{roll: &roll{key: public}, key: private}
+	s := &stand{roll: &roll{key: public}, key: private, registry: prometheus.NewRegistry()}
 	opts := hub.Options{
 		Directory: s.roll, Events: &event.Bus{}, Log: zaptest.NewLogger(t), RelayID: "rly_1",
-		Registerer: prometheus.NewRegistry(), StepTimeout: 2 * time.Second,
+		Registerer: s.registry, StepTimeout: 2 * time.Second,
 	}
 	if change != nil {
 		change(&opts)

@@ -12,11 +12,15 @@ import (
 
 // Leave refuses new tunnels and asks the agents to open others, at another
 // relay, each within the span that it returns. Those that are here stay in
-// use, until Close, for whatever requests there still are.
+// use, until Close, for whatever requests there still are. Requests that are
+// held for an agent which is away fail, since it can't come back here.
 func (h *Hub) Leave() time.Duration {
 	h.mu.Lock()
 	asked := h.draining
 	h.draining = true
+	for _, a := range h.agents {
+		h.reconsider(a)
+	}
 	tunnels := h.allTunnels()
 	h.checkMoved()
 	h.mu.Unlock()

@@ -3,6 +3,7 @@ package hub
 import (
 	"bufio"
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"sallyport/internal/mux"
 	"sallyport/internal/wsconn"
 	"sallyport/proto"
 	"sallyport/relay/event"
@@ -42,6 +44,19 @@ type Options struct {
 	// NoteEvery is how often the directory is told which instances are
 	// connected. Default 30 s: what a crashed relay leaves behind is no older.
 	NoteEvery time.Duration
+	// AgentWait is how long a request is held whose agent is away and was seen
+	// within the last minute, unless the request says otherwise
+	// (proto.HeaderWait). 0: it fails at once, whatever it says.
+	AgentWait time.Duration
+	// RoomWait is how long a request waits where its agent's tunnels are full,
+	// unless the request says otherwise. Default 15 s.
+	RoomWait time.Duration
+	// MaxStreams is how many requests one tunnel carries at once. Default, and
+	// most, mux.MaxStreams.
+	MaxStreams int
+	// MaxWaiting is how many requests may wait for one agent; ten times as
+	// many for all. Default 1000.
+	MaxWaiting int
 }
 
 // Hub holds the tunnels of this relay. Make it with New; end it with Close,
@@ -68,6 +83,7 @@ type Hub struct {
 	moved    chan struct{} // closed when draining and none of them is left
 	closed   bool
 	sequence uint64 // of the last tunnel
+	waiting  int    // requests that wait for their agents, in all
 }
 
 // readBuffer is the size of the buffer that a websocket is read through. It
@@ -91,6 +107,15 @@ func New(opts Options) *Hub {
 	}
 	if opts.NoteEvery == 0 {
 		opts.NoteEvery = 30 * time.Second
+	}
+	if opts.RoomWait == 0 {
+		opts.RoomWait = 15 * time.Second
+	}
+	if opts.MaxStreams == 0 || opts.MaxStreams > mux.MaxStreams {
+		opts.MaxStreams = mux.MaxStreams
+	}
+	if opts.MaxWaiting == 0 {
+		opts.MaxWaiting = 1000
 	}
 	h := &Hub{
 		opts: opts,
@@ -156,6 +181,9 @@ func (h *Hub) beat() {
 					}
 				}
 			}
+			if len(a.waiting) > 0 {
+				h.serve(a) // a tunnel that was silent may have spoken
+			}
 		}
 		h.mu.Unlock()
 	}
@@ -175,6 +203,9 @@ func (h *Hub) Close() error {
 	h.mu.Lock()
 	h.draining, h.closed = true, true
 	tunnels := h.allTunnels()
+	for _, a := range h.agents {
+		h.dismiss(a, stopping)
+	}
 	h.mu.Unlock()
 	h.end()
 	var closing sync.WaitGroup
@@ -189,7 +220,7 @@ func (h *Hub) Close() error {
 
 // Disconnect ends the tunnels of an instance, or with instanceID "" those of
 // all instances of the agent: for one that was revoked. What is under way on
-// them is cut off.
+// them is cut off, and nothing waits for them any longer.
 func (h *Hub) Disconnect(agentID, instanceID, reason string) {
 	h.mu.Lock()
 	var tunnels []*tunnel
@@ -204,6 +235,23 @@ func (h *Hub) Disconnect(agentID, instanceID, reason string) {
 	for _, t := range tunnels {
 		t.retire()
 		h.spawn(func() { t.close(reason) })
+	}
+	h.spawn(func() { h.forsake(agentID, reason) })
+}
+
+// forsake dismisses those who wait for an agent that can't come back, since no
+// instance of it is enrolled any more.
+func (h *Hub) forsake(agentID, reason string) {
+	ctx, cancel := context.WithTimeout(h.life, directoryTimeout)
+	defer cancel()
+	if _, err := h.opts.Directory.Known(ctx, agentID); !errors.Is(err, ErrNotEnrolled) {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if a := h.agents[agentID]; a != nil {
+		a.forsaken, a.askedAt = true, time.Time{}
+		h.dismiss(a, reason)
 	}
 }
 

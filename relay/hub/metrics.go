@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"sallyport/proto"
 )
 
 // metrics are what ops see of the hub at /metrics. What can be read off the
@@ -15,6 +17,8 @@ type metrics struct {
 	refusals   *prometheus.CounterVec
 	requests   *prometheus.HistogramVec
 	retries    prometheus.Counter
+	waits      *prometheus.HistogramVec
+	limits     *prometheus.CounterVec
 
 	mu             sync.Mutex // guards the following
 	received, sent int64      // bytes of tunnels that are gone
@@ -30,6 +34,13 @@ func newMetrics(registerer prometheus.Registerer, h *Hub) *metrics {
 			Name: "sallyport_tunnel_request_duration_seconds", Help: "Time from a request until the header of its answer, by code; ok where the application answered.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
 		}, []string{"code"}),
+		waits: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "sallyport_tunnel_request_wait_seconds", Help: "How long requests waited for an agent that was away, or busy, by code; ok where they were then sent.",
+			Buckets: []float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 10, 15, 30, 60, 300},
+		}, []string{"code"}),
+		limits: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sallyport_tunnel_requests_limited_total", Help: "Requests that met a limit of the tunnels, by limit.",
+		}, []string{"limit"}),
 		retries: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "sallyport_tunnel_request_retries_total", Help: "Requests that were sent again over another tunnel.",
 		}),
@@ -41,10 +52,11 @@ func newMetrics(registerer prometheus.Registerer, h *Hub) *metrics {
 		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, value)
 	}
 	m.collectors = []prometheus.Collector{
-		m.refusals, m.requests, m.retries,
+		m.refusals, m.requests, m.retries, m.waits, m.limits,
 		gauge("sallyport_tunnels", "Tunnels that are up.", func() float64 { return float64(len(h.tunnels())) }),
 		gauge("sallyport_agents_online", "Agents with at least one tunnel up.", func() float64 { return float64(h.online()) }),
 		gauge("sallyport_tunnel_requests_in_flight", "Requests under way in tunnels.", func() float64 { return float64(h.flight.count()) }),
+		gauge("sallyport_tunnel_requests_waiting", "Requests that wait for an agent that is away or busy.", func() float64 { return float64(h.waitingNow()) }),
 		bytes("sallyport_tunnel_received_bytes_total", "Bytes received through tunnels.", func() float64 { r, _ := m.traffic(h); return r }),
 		bytes("sallyport_tunnel_sent_bytes_total", "Bytes sent through tunnels.", func() float64 { _, s := m.traffic(h); return s }),
 	}
@@ -69,6 +81,19 @@ func (m *metrics) answered(code string, took time.Duration) {
 	m.requests.WithLabelValues(code).Observe(took.Seconds())
 }
 
+// waited notes the end of a wait: with an error, or with a request that could
+// be sent.
+func (m *metrics) waited(e *proto.Error, took time.Duration) {
+	code := "ok"
+	if e != nil {
+		code = string(e.Code)
+	}
+	m.waits.WithLabelValues(code).Observe(took.Seconds())
+}
+
+// limited counts a request that met a limit.
+func (m *metrics) limited(limit string) { m.limits.WithLabelValues(limit).Inc() }
+
 // ended keeps the traffic of a tunnel that is gone; the hub's mu is held, so
 // that no reader finds it twice or not at all.
 func (m *metrics) ended(received, sent int64) {
@@ -90,6 +115,12 @@ func (m *metrics) traffic(h *Hub) (received, sent float64) {
 		totalSent += s
 	}
 	return float64(totalReceived), float64(totalSent)
+}
+
+func (h *Hub) waitingNow() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.waiting
 }
 
 func (h *Hub) tunnels() []*tunnel {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -15,10 +16,13 @@ import (
 type agent struct {
 	id        string
 	name      string
-	tunnels   []*tunnel // in the order in which they came
-	next      int       // where the search for a tunnel begins
-	lastSeen  time.Time // of tunnels that are gone, here or at another relay
-	askedAt   time.Time // when the directory was asked about it
+	tunnels   []*tunnel    // in the order in which they came
+	next      int          // where the search for a tunnel begins
+	waiting   []*waiter    // for a place on a tunnel, in the order in which they came
+	lastSeen  time.Time    // of tunnels that are gone, here or at another relay
+	askedAt   time.Time    // when the directory was asked about it
+	forsaken  bool         // no instance of it was enrolled when one was removed last
+	queued    atomic.Int32 // len(waiting), for who does not hold the hub's mu
 	recording sync.Mutex
 	recorded  map[string]bool // by instance: what the directory was told last; guarded by recording
 }
@@ -55,8 +59,10 @@ func (h *Hub) enter(t *tunnel) (superseded []*tunnel, ok bool) {
 			superseded = append(superseded, old)
 		}
 	}
+	t.agent, a.forsaken = a, false
 	a.tunnels = append(a.tunnels, t)
 	h.staying++
+	h.serve(a)
 	return superseded, true
 }
 
@@ -73,6 +79,7 @@ func (h *Hub) unregister(t *tunnel) {
 	if seen := t.lastSeen(); seen.After(a.lastSeen) {
 		a.lastSeen = seen
 	}
+	h.reconsider(a)
 	received, sent := t.conn.Traffic()
 	h.metrics.ended(received, sent)
 }
@@ -155,33 +162,4 @@ func (h *Hub) settle(t *tunnel, reason string) {
 		h.log.Error("presence can't be recorded", zap.String("agent", a.id), zap.String("instance", t.hello.InstanceID), zap.Error(err))
 	}
 	h.changed(t)
-}
-
-// pick returns the tunnel of the agent that has the least to do, other than
-// one that has just failed. nil: there is none.
-func (h *Hub) pick(agentID string, failed []*tunnel) *tunnel {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	a := h.agents[agentID]
-	if a == nil || len(a.tunnels) == 0 {
-		return nil
-	}
-	stale := h.opts.Heartbeat * 3 / 2
-	a.next++ // among equals, each in its turn
-	var best *tunnel
-	least := 0
-	for i := range a.tunnels {
-		t := a.tunnels[(a.next+i)%len(a.tunnels)]
-		load, retired := t.busy()
-		if retired || slices.Contains(failed, t) || t.session.IsClosed() {
-			continue
-		}
-		if t.conn.Silent() > stale {
-			load += 1 << 20 // perhaps dead: only where there is no other
-		}
-		if best == nil || load < least {
-			best, least = t, load
-		}
-	}
-	return best
 }

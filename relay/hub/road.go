@@ -2,17 +2,13 @@ package hub
 
 import (
 	"context"
-	"errors"
-	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"time"
 
 	"sallyport/proto"
 )
-
-// errTunnelGone: the tunnel ended or retired before the request was sent.
-var errTunnelGone = errors.New("tunnel is gone")
 
 // attempts is how many tunnels a request is tried on at most.
 const attempts = 3
@@ -45,66 +41,89 @@ func (r agentRoad) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 func (r agentRoad) try(req *http.Request, began time.Time) (*http.Response, *proto.Error) {
-	h, ctx := r.hub, req.Context()
 	body := newUpload(req)
 	defer func() { body.close() }()
-	var failed []*tunnel
-	var last *proto.Error
-	perhaps := false // an attempt before may have reached the target
+	p := trip{hub: r.hub, agentID: r.agentID, ctx: req.Context(), header: req.Header}
 	for {
-		t := h.pick(r.agentID, failed)
-		if t == nil && last != nil {
-			return nil, last
-		}
-		if t == nil {
-			return nil, h.offline(ctx, r.agentID)
-		}
-		if last != nil {
-			h.metrics.retries.Inc()
-		}
-		err := t.take(ctx)
-		if err == nil {
-			var resp *http.Response
-			if resp, last = t.send(ctx, req, body, began); last == nil {
-				return resp, nil
-			}
-		} else if errors.Is(err, errTunnelGone) {
-			last = lost(t, proto.OutcomeNotSent, err)
-		} else {
-			last = givenUp(err, t, proto.OutcomeNotSent)
-		}
-		if perhaps {
-			last = doubted(last, t)
-		}
-		perhaps = last.Outcome != proto.OutcomeNotSent
-		failed = append(failed, t)
-		if len(failed) == attempts || !mayRepeat(req, last) || ctx.Err() != nil {
-			return nil, last
-		}
-		next, err := body.again()
+		t, err := p.seat()
 		if err != nil {
-			return nil, last
+			return nil, heldFor(err, p.held)
+		}
+		if p.last != nil {
+			r.hub.metrics.retries.Inc()
+		}
+		resp, failure := t.send(p.ctx, p.shortened(req), body, began.Add(p.held))
+		if failure == nil {
+			p.tell(resp.Header)
+			return resp, nil
+		}
+		p.fail(t, failure)
+		if len(p.failed) == attempts || !mayRepeat(req, p.last) || p.ctx.Err() != nil {
+			return nil, heldFor(p.last, p.held)
+		}
+		next, again := body.again()
+		if again != nil {
+			return nil, heldFor(p.last, p.held)
 		}
 		body = next
 	}
 }
 
-// doubted is the failure e of an attempt, said of the whole request where an
-// attempt before it may have reached the target.
-func doubted(e *proto.Error, t *tunnel) *proto.Error {
-	switch {
-	case e.Outcome != proto.OutcomeNotSent:
-	case e.Code == proto.CodeTunnelLost:
-		return lost(t, proto.OutcomeUnknown, e.Err)
-	default:
-		e.Outcome = proto.OutcomeUnknown
+// fail notes that the request has failed on a tunnel.
+func (p *trip) fail(t *tunnel, e *proto.Error) {
+	if p.last != nil && p.last.Outcome != proto.OutcomeNotSent {
+		e = doubted(e, t)
 	}
-	return e
+	p.last = e
+	p.failed = append(p.failed, t)
+}
+
+// shortened is the request with the time that it was held taken off its limit.
+func (p *trip) shortened(req *http.Request) *http.Request {
+	limit, ok := milliseconds(req.Header, proto.HeaderTimeout)
+	if p.held == 0 || !ok || limit == 0 {
+		return req
+	}
+	short := *req
+	short.Header = maps.Clone(req.Header)
+	left := max(limit-p.held, time.Millisecond)
+	short.Header[proto.HeaderTimeout] = []string{strconv.FormatInt(left.Milliseconds(), 10)}
+	return &short
+}
+
+// tell adds to an answer's timing how long the request was held.
+func (p *trip) tell(answer http.Header) {
+	if p.held == 0 {
+		return
+	}
+	timing, err := proto.ParseTiming(answer.Get(proto.HeaderTiming))
+	if err != nil {
+		return // written by send: it can be read
+	}
+	timing.Held = p.held
+	answer[proto.HeaderTiming] = []string{proto.FormatTiming(timing)}
+}
+
+// heldFor adds to a failure how long the request was held.
+func heldFor(e *proto.Error, held time.Duration) *proto.Error {
+	if held == 0 {
+		return e
+	}
+	told := *e
+	told.Timing = &proto.Timing{}
+	if e.Timing != nil {
+		*told.Timing = *e.Timing
+	}
+	told.Timing.Held = held
+	return &told
 }
 
 // mayRepeat reports whether the request may be sent once more after it failed
 // with e.
 func mayRepeat(req *http.Request, e *proto.Error) bool {
+	if e.Code == proto.CodeTooManyRequests { // that the agent itself has no room
+		return e.Outcome == proto.OutcomeNotSent
+	}
 	return e.Code == proto.CodeTunnelLost && (e.Outcome == proto.OutcomeNotSent || proto.Idempotent(req.Method))
 }
 
@@ -115,62 +134,4 @@ func deadline(ctx context.Context, req *http.Request) (context.Context, context.
 		return context.WithCancel(ctx)
 	}
 	return context.WithTimeout(ctx, time.Duration(ms)*time.Millisecond+answerGrace)
-}
-
-// offline is the failure of a request whose agent holds no tunnel.
-func (h *Hub) offline(ctx context.Context, agentID string) *proto.Error {
-	e := &proto.Error{
-		Code: proto.CodeAgentOffline, Outcome: proto.OutcomeNotSent,
-		Detail: "The agent is not connected to this relay.",
-		Hint:   "Check that sallyport-agent runs on its machine, and that the machine can reach this relay.",
-		Facts:  map[string]string{"agentId": agentID},
-	}
-	known, err := h.known(ctx, agentID)
-	if err != nil {
-		e.Err = err
-		return e
-	}
-	e.Facts["agent"] = known.Name
-	e.Detail = fmt.Sprintf("The agent %q has never been connected.", known.Name)
-	if seen := known.LastSeenAt; !seen.IsZero() {
-		e.Facts["lastSeen"] = seen.UTC().Format(time.RFC3339)
-		e.Detail = fmt.Sprintf("The agent %q is offline; it was last seen at %s.", known.Name, e.Facts["lastSeen"])
-	}
-	return e
-}
-
-// lost is the failure of a request whose tunnel ended.
-func lost(t *tunnel, outcome proto.Outcome, err error) *proto.Error {
-	e := &proto.Error{
-		Code: proto.CodeTunnelLost, Outcome: outcome, Err: err,
-		Facts: map[string]string{"agent": t.enrolled.AgentName, "hostname": t.hello.Hostname},
-	}
-	switch outcome {
-	case proto.OutcomeNotSent:
-		e.Detail = fmt.Sprintf("The tunnel to the agent %q ended before the request was sent.", t.enrolled.AgentName)
-		e.Hint = "Nothing was sent: try again."
-	case proto.OutcomeSent:
-		e.Detail = fmt.Sprintf("The tunnel to the agent %q broke while the answer was arriving.", t.enrolled.AgentName)
-		e.Hint = "The application has acted on the request; only its answer is incomplete."
-	default:
-		e.Detail = fmt.Sprintf("The tunnel to the agent %q broke while the request was under way.", t.enrolled.AgentName)
-		e.Hint = "The application may have acted on the request: check before sending it again."
-	}
-	return e
-}
-
-// givenUp is the failure of a request whose caller went away, or whose time
-// was up.
-func givenUp(cause error, t *tunnel, outcome proto.Outcome) *proto.Error {
-	if errors.Is(cause, context.DeadlineExceeded) {
-		return &proto.Error{
-			Code: proto.CodeTargetTimeout, Reason: proto.ReasonTimeout, Outcome: outcome, Err: cause,
-			Facts:  map[string]string{"stage": "wait", "agent": t.enrolled.AgentName},
-			Detail: fmt.Sprintf("No answer came through the agent %q in time.", t.enrolled.AgentName),
-		}
-	}
-	return &proto.Error{
-		Code: proto.CodeCanceled, Outcome: outcome, Err: cause,
-		Detail: "The request was cancelled by its caller.",
-	}
 }

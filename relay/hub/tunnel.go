@@ -30,7 +30,7 @@ type tunnel struct {
 	session     *mux.Session
 	running     sync.Mutex // held until run has returned
 
-	slots chan struct{} // one token for each request under way
+	agent *agent // set when it is registered
 	kept  keptStreams
 
 	mu       sync.Mutex    // guards the following
@@ -153,28 +153,17 @@ func (t *tunnel) tell(m proto.Control) {
 	}
 }
 
-// take waits for room for one more request.
-func (t *tunnel) take(ctx context.Context) error {
-	select {
-	case t.slots <- struct{}{}:
-	default:
-		select {
-		case t.slots <- struct{}{}:
-		case <-t.session.Ended():
-			return errTunnelGone
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
+// take takes a place for one more request. It reports false where there is
+// none, or the tunnel takes no more requests.
+func (t *tunnel) take() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.retired {
-		<-t.slots
-		return errTunnelGone
+	if t.retired || t.inFlight >= t.hub.opts.MaxStreams {
+		return false
 	}
 	t.inFlight++
 	t.hub.flight.start()
-	return nil
+	return true
 }
 
 // release gives back what take took.
@@ -186,8 +175,8 @@ func (t *tunnel) release() {
 	if last {
 		t.hub.spawn(func() { t.close(t.leaving) })
 	}
-	<-t.slots
 	t.hub.flight.done()
+	t.hub.freed(t.agent)
 }
 
 // retire sends no more requests down the tunnel.

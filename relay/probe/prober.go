@@ -64,6 +64,10 @@ func New(o Options) *Prober {
 	return p
 }
 
+// testWait is how long a request of a test may be held where the agent has gone
+// after its step: whoever presses Test wants to be told.
+const testWait = 2 * time.Second
+
 // pingTimeout bounds one ping, redirects included.
 const pingTimeout = 30 * time.Second
 
@@ -77,7 +81,7 @@ func (p *Prober) Run(ctx context.Context, c *connection.Connection, requestID st
 	if onStep == nil {
 		onStep = func(Step) {}
 	}
-	r := &run{Prober: p, c: c, requestID: requestID, onStep: onStep, began: p.clock(), mask: newMask(c), rt: p.roads.For(c)}
+	r := &run{Prober: p, c: c, requestID: requestID, onStep: onStep, began: p.clock(), mask: newMask(c), rt: road.Hasty(p.roads.For(c), testWait)}
 	r.result.OK = true
 	r.result.Warnings = connection.Warnings(c.Spec)
 	r.step(StepAgent, r.agent)

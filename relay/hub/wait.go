@@ -1,0 +1,206 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"sallyport/proto"
+)
+
+// recently is how long ago an agent may have been seen for requests to be held
+// until it is back: longer than a restart of the agent, of its machine's
+// network or of the relay takes, and short enough that it is likely to come.
+const recently = time.Minute
+
+// MaxWait is the longest that a request waits for its agent, whatever its
+// sender prefers.
+const MaxWait = 5 * time.Minute
+
+// trip is a request on its way to an answer, by as many tunnels as it takes.
+type trip struct {
+	hub     *Hub
+	agentID string
+	ctx     context.Context
+	header  http.Header // the request's, with its options
+	failed  []*tunnel   // on which it has failed
+	last    *proto.Error
+	held    time.Duration // for a place on a tunnel, in all
+	waited  time.Duration // by the wait that has just ended; not in held yet
+}
+
+// seat takes a place on a tunnel, for which the request may have to wait.
+func (p *trip) seat() (*tunnel, *proto.Error) {
+	if t := p.hub.place(p.agentID, p.failed); t != nil {
+		return t, nil
+	}
+	lacks, worth := p.lacking()
+	patience := p.patience(lacks)
+	var t *tunnel
+	var err *proto.Error
+	if worth && patience > 0 {
+		t, err = p.await(lacks, patience)
+		if p.waited > 0 {
+			p.hub.metrics.waited(err, p.waited)
+		}
+		p.held, p.waited = p.held+p.waited, 0
+	} else {
+		t, err = p.settle(lacks, "")
+	}
+	if err != nil && p.last != nil && p.last.Outcome != proto.OutcomeNotSent {
+		err = p.last // an attempt before may have reached the target
+	}
+	return t, err
+}
+
+// lacking says what the request lacks, and whether that is worth waiting for.
+func (p *trip) lacking() (lack, bool) {
+	h := p.hub
+	h.mu.Lock()
+	lacks, seen, forsaken := lackTunnel, time.Time{}, false
+	if a := h.agents[p.agentID]; a != nil {
+		_, lacks = h.survey(a, p.failed)
+		seen, forsaken = a.lastSeen, a.forsaken
+		if len(a.tunnels) > 0 { // just ended, or leaving
+			seen = h.opts.Clock()
+		}
+	}
+	draining := h.draining
+	h.mu.Unlock()
+	switch {
+	case lacks == lackNothing: // but others wait for it already
+		return lackRoom, true
+	case lacks == lackRoom:
+		return lacks, true
+	case lacks == lackLife:
+		return lacks, h.holds()
+	case lacks == lackOther, !h.holds(), draining, forsaken:
+		return lacks, false
+	case h.recent(seen):
+		return lacks, true
+	}
+	known, err := h.known(p.ctx, p.agentID)
+	return lacks, err == nil && h.recent(known.LastSeenAt)
+}
+
+func (h *Hub) recent(seen time.Time) bool { return h.opts.Clock().Sub(seen) < recently }
+
+// patience is how long the request may still wait.
+func (p *trip) patience(lacks lack) time.Duration {
+	wait := p.hub.opts.AgentWait
+	if lacks == lackRoom {
+		wait = p.hub.opts.RoomWait
+	}
+	if asked, ok := milliseconds(p.header, proto.HeaderWait); ok {
+		wait = min(asked, MaxWait)
+	}
+	if limit, ok := milliseconds(p.header, proto.HeaderTimeout); ok && limit > 0 {
+		wait = min(wait, limit)
+	}
+	return wait - p.held
+}
+
+func milliseconds(h http.Header, name string) (time.Duration, bool) {
+	ms, err := strconv.ParseInt(h.Get(name), 10, 64)
+	if err != nil || ms < 0 || ms > int64(24*time.Hour/time.Millisecond) {
+		return 0, false
+	}
+	return time.Duration(ms) * time.Millisecond, true
+}
+
+// await waits for a place, for as long as the patience lasts.
+func (p *trip) await(lacks lack, patience time.Duration) (*tunnel, *proto.Error) {
+	h, w := p.hub, &waiter{failed: p.failed, turn: make(chan turn, 1)}
+	h.mu.Lock()
+	if h.closed || h.draining && lacks == lackTunnel {
+		h.mu.Unlock()
+		return p.settle(lacks, stopping)
+	}
+	a := h.agent(p.agentID)
+	if !h.enqueue(a, w) {
+		h.mu.Unlock()
+		return nil, h.crowded(p, lacks)
+	}
+	h.mu.Unlock()
+
+	began := time.Now()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	var got turn
+	select {
+	case got = <-w.turn:
+	case <-timer.C:
+		got = p.leave(a, w)
+	case <-p.ctx.Done():
+		got = p.leave(a, w)
+	}
+	p.waited = time.Since(began)
+	if p.ctx.Err() != nil && got.t != nil {
+		got.t.release()
+		got.t = nil
+	}
+	switch {
+	case got.t != nil:
+		return got.t, nil
+	case p.ctx.Err() != nil && !errors.Is(context.Cause(p.ctx), context.DeadlineExceeded):
+		return nil, givenUp(context.Cause(p.ctx), nil, proto.OutcomeNotSent)
+	}
+	h.mu.Lock()
+	_, lacks = h.survey(a, p.failed)
+	h.mu.Unlock()
+	return p.settle(lacks, got.why)
+}
+
+// leave ends the wait, unless the turn has just come.
+func (p *trip) leave(a *agent, w *waiter) turn {
+	p.hub.mu.Lock()
+	defer p.hub.mu.Unlock()
+	if p.hub.dequeue(a, w) {
+		return turn{}
+	}
+	return <-w.turn
+}
+
+// settle is for a request that does not wait, or not any longer: it gets what
+// may be dead where there is nothing else, or the reason why it gets nothing.
+// why is why nobody will come, if that is known.
+func (p *trip) settle(lacks lack, why string) (*tunnel, *proto.Error) {
+	h := p.hub
+	switch lacks {
+	case lackOther:
+		return nil, p.last
+	case lackRoom, lackNothing: // free for a moment, but others were first
+		return nil, h.full(p)
+	case lackLife:
+		h.mu.Lock()
+		t := h.take(h.agent(p.agentID), p.failed, true)
+		h.mu.Unlock()
+		if t != nil {
+			return t, nil
+		}
+		return nil, h.full(p)
+	}
+	return nil, h.offline(p, why)
+}
+
+// Await implements road.Patient.
+func (r agentRoad) Await(ctx context.Context, wait time.Duration) (time.Duration, error) {
+	header := http.Header{proto.HeaderWait: {strconv.FormatInt(wait.Milliseconds(), 10)}}
+	p := trip{hub: r.hub, agentID: r.agentID, ctx: ctx, header: header}
+	t, err := p.seat()
+	if err != nil {
+		return p.held, err
+	}
+	t.release()
+	return p.held, nil
+}
+
+// MostWait implements road.Patient.
+func (r agentRoad) MostWait() time.Duration {
+	if !r.hub.holds() {
+		return 0
+	}
+	return MaxWait
+}
