@@ -26,6 +26,10 @@ func (p *passage) pass(resp *http.Response) (complete bool) {
 	if err := p.copyBody(resp.Body, stream); err != nil {
 		return errors.Is(err, errCallerGone)
 	}
+	if resp.ContentLength >= 0 {
+		// It is complete: the caller need not wait for what is noted of it.
+		_ = p.flush() // an error means that he is gone
+	}
 	for name, values := range resp.Trailer {
 		if leaves(name) {
 			p.w.Header()[http.TrailerPrefix+name] = values

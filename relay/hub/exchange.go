@@ -67,11 +67,16 @@ func (t *tunnel) send(ctx context.Context, req *http.Request, body *upload, bega
 	return x.finish(resp, began)
 }
 
+// heads are what headers are written in, with the short bodies behind them.
+var heads = sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, 2<<10)) }}
+
 // write sends the header, and the body with it where that is short and in
 // memory. Any other body is sent by a goroutine while the answer may already
 // arrive.
 func (x *exchange) write() error {
-	head := bytes.NewBuffer(make([]byte, 0, 1024))
+	head := heads.Get().(*bytes.Buffer)
+	defer heads.Put(head)
+	head.Reset()
 	if err := x.body.header(head, x.req); err != nil {
 		return &unsendable{err}
 	}
