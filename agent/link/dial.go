@@ -22,9 +22,8 @@ func (l *Link) dial(ctx context.Context, slot int) (*tunnel, error) {
 	if err != nil {
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = ws.Close() })
-	welcome, rtt, err := l.handshake(ws, slot)
-	if !stop() || err != nil {
+	welcome, rtt, err := l.shakeHands(ctx, ws, slot)
+	if err != nil {
 		_ = ws.Close()
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
@@ -98,43 +97,4 @@ func (l *Link) connect(ctx context.Context) (*websocket.Conn, error) {
 		return nil, &egress.DialError{Fault: egress.FaultNotRelay, Text: fmt.Sprintf("%s accepts websockets, but is not a Sallyport relay of this version", l.opts.Relay.Host)}
 	}
 	return ws, nil
-}
-
-// handshake is the agent's half of the handshake; see package proto.
-func (l *Link) handshake(ws *websocket.Conn, slot int) (*proto.Welcome, time.Duration, error) {
-	step := func() time.Time { return time.Now().Add(l.opts.StepTimeout) }
-	m, id := l.opts.Machine, l.opts.Identity
-	hello, err := proto.Encode(&proto.Hello{
-		AgentID: id.AgentID, InstanceID: id.InstanceID, Run: l.run, Slot: slot,
-		Version: m.Version, OS: m.OS, Arch: m.Arch, Hostname: m.Hostname, Capabilities: m.Capabilities,
-		RelayHost: l.opts.Relay.Host, Time: l.opts.Clock(),
-	})
-	if err != nil {
-		return nil, 0, err
-	}
-	asked := time.Now()
-	if err := wsconn.WriteText(ws, hello, step()); err != nil {
-		return nil, 0, err
-	}
-	challenge, err := wsconn.ReadText(ws, proto.MaxHandshakeMessage, step())
-	if err != nil {
-		return nil, 0, err
-	}
-	rtt := time.Since(asked)
-	if _, err := proto.Expect[*proto.Challenge](challenge); err != nil {
-		return nil, 0, err
-	}
-	proof, err := proto.Encode(&proto.Proof{Signature: proto.Sign(id.Key, hello, challenge)})
-	if err != nil {
-		return nil, 0, err
-	}
-	if err := wsconn.WriteText(ws, proof, step()); err != nil {
-		return nil, 0, err
-	}
-	answer, err := wsconn.ReadText(ws, proto.MaxHandshakeMessage, step())
-	if err != nil {
-		return nil, 0, err
-	}
-	welcome, err := proto.Expect[*proto.Welcome](answer)
-	return welcome, rtt, err
 }

@@ -250,6 +250,23 @@ func TestAgentDrainsOnStop(t *testing.T) {
 	<-stopped
 }
 
+// TestAgentThatStopsWhileItIsWelcomedServesWhatCame: to the relay a tunnel is
+// up before its agent knows, and requests come down it.
+func TestAgentThatStopsWhileItIsWelcomedServesWhatCame(t *testing.T) {
+	app := target(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "served") })
+	r := newRelay(t, false)
+	r.net.SetDelay(150 * time.Millisecond)
+	s := r.agent(r.dir.enrol("agt_1", "ins_1"), forwarding(t), func(o *link.Options) { o.Tunnels = 1 })
+	r.awaitTunnels(1)
+	stopped := make(chan struct{})
+	go func() { s.stop(); close(stopped) }() // the Welcome is still on its way
+	resp, err := r.send(t.Context(), "POST", app.URL, strings.NewReader("x"))
+	if got := mustRead(t, resp, err); got != "served" {
+		t.Error(got)
+	}
+	<-stopped
+}
+
 func TestIdleDrainEndsAtOnce(t *testing.T) {
 	r := newRelay(t, false)
 	s := r.enrolled()

@@ -45,7 +45,7 @@ func TestSlowLineIsNotTakenForADeadOne(t *testing.T) {
 	r.heartbeat = heartbeat
 	r.restart(func() {})
 	s := r.enrolled()
-	before := s.link.Status().Tunnels
+	before := tunnelIDs(t, s)
 	r.net.SetRate(rate)
 
 	var bulk sync.WaitGroup
@@ -78,10 +78,23 @@ func TestSlowLineIsNotTakenForADeadOne(t *testing.T) {
 		}
 	}
 	t.Logf("%d small requests meanwhile", small)
-	after := s.link.Status().Tunnels
-	if len(after) != 2 || after[0].ID != before[0].ID || after[1].ID != before[1].ID {
-		t.Errorf("the tunnels were %+v and are %+v", before, after)
+	if after := tunnelIDs(t, s); after != before {
+		t.Errorf("the tunnels were %s and are %s", before, after)
 	}
+}
+
+// tunnelIDs waits until the agent knows of two tunnels and names them.
+func tunnelIDs(t *testing.T, s *site) (ids string) {
+	t.Helper()
+	testkit.Eventually(t, patience, "the agent has two tunnels", func() error {
+		tunnels := s.link.Status().Tunnels
+		if len(tunnels) != 2 {
+			return fmt.Errorf("%+v", tunnels)
+		}
+		ids = tunnels[0].ID + " and " + tunnels[1].ID
+		return nil
+	})
+	return ids
 }
 
 // read reads an answer to its end, in any goroutine.
