@@ -25,6 +25,7 @@ type Config struct {
 	Proxy               string `yaml:"proxy"`
 	ProxyUser           string `yaml:"proxyUser"`
 	ProxyPasswordFile   string `yaml:"proxyPasswordFile"`
+	ProxyKeytab         string `yaml:"proxyKeytab"`
 	ProxyDomain         string `yaml:"proxyDomain"`
 	ProxyCAFile         string `yaml:"proxyCaFile"`
 	TargetProxy         string `yaml:"targetProxy"`
@@ -63,6 +64,11 @@ proxy: system
 # A file with the password on its first line, readable by the agent's user only.
 # It is read at each login.
 # proxyPasswordFile: /etc/sallyport-agent/proxy-password
+
+# A file with the keys of that user for Kerberos, in place of a password. Without
+# a proxyUser, the tickets of the agent's own user are shown; on Windows, those of
+# the account that the service runs as.
+# proxyKeytab: /etc/sallyport-agent/proxy.keytab
 
 # The domain of that user for NTLM, and its realm for Kerberos.
 # proxyDomain: CORP

@@ -35,6 +35,7 @@ func Options() []Option {
 		{"proxy", "proxy", "SALLYPORT_PROXY", "proxy to the relay: system, environment, none or a URL", false},
 		{"proxyUser", "proxy-user", "SALLYPORT_PROXY_USER", "who logs in at that proxy", false},
 		{"proxyPasswordFile", "proxy-password-file", "SALLYPORT_PROXY_PASSWORD_FILE", "file with the password for that proxy", false},
+		{"proxyKeytab", "proxy-keytab", "SALLYPORT_PROXY_KEYTAB", "file with the Kerberos keys for that proxy", false},
 		{"proxyDomain", "proxy-domain", "SALLYPORT_PROXY_DOMAIN", "domain of that user", false},
 		{"proxyCaFile", "proxy-ca-file", "SALLYPORT_PROXY_CA_FILE", "PEM file of further authorities to trust for an https proxy itself", false},
 		{"targetProxy", "target-proxy", "SALLYPORT_TARGET_PROXY", "proxy to applications: none, environment or a URL", false},

@@ -23,7 +23,7 @@ const (
 type connector struct {
 	egress *Egress
 	route  route
-	who    credentials
+	who    account
 	addr   string // host and port of the target
 }
 
@@ -34,14 +34,17 @@ type connector struct {
 // again on the connection that carried the challenge, for as long as the proxy
 // keeps it open.
 func (c *connector) connect(ctx context.Context) (net.Conn, error) {
-	login := &login{attempt: attempt{who: c.who, proxy: c.route.Proxy.Hostname(), addr: c.addr}}
+	login := &login{attempt: attempt{
+		who: c.who, proxy: c.route.Proxy.Hostname(), addr: c.addr,
+		keytab: c.egress.opts.Keytab, env: c.egress.env(),
+	}}
 	defer login.close()
 	var p *proxyConn
 	fail := func(err error) (net.Conn, error) {
-		p.close()
-		if err := ctx.Err(); err != nil {
-			return nil, proxyUnreachable(c.route, context.Cause(ctx))
+		if p != nil && ctx.Err() != nil {
+			err = c.failed(fmt.Errorf("it did not answer in time (%w)", context.Cause(ctx)))
 		}
+		p.close()
 		return nil, err
 	}
 	authorization := login.opening()
@@ -125,7 +128,7 @@ func (c *connector) loginFailed(resp *http.Response, l *login, err error) *DialE
 	if errors.Is(err, errRefused) {
 		e.Scheme = l.name
 		e.Text = fmt.Sprintf("the proxy %s refuses the login of %s with %s (407; it offers %s)", proxy, l.who.shown(), e.Scheme, offers)
-		e.Remedy = "check the user, the password and the domain, and that this user may use the proxy"
+		e.Remedy = strings.Join(append([]string{"check the user, the password and the domain, and that this user may use the proxy"}, l.passed...), "; ")
 		return e
 	}
 	e.Text = fmt.Sprintf("the proxy %s wants a login (407; it offers %s)", proxy, offers)

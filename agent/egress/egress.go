@@ -18,6 +18,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -48,6 +49,9 @@ type Options struct {
 	// PasswordFile holds the password of User on its first line. It is read at
 	// each login, so a new password needs no restart.
 	PasswordFile string
+	// Keytab is a file with the keys of User for Kerberos, in place of a password.
+	// Windows has no use for it.
+	Keytab string
 	// Domain is the domain of User for NTLM, and its realm for Kerberos.
 	Domain string
 	// CAFile is a PEM file of authorities to trust besides the system's.
@@ -92,10 +96,10 @@ func New(o Options) (*Egress, error) {
 			return nil, err
 		}
 	}
+	if o.User == "" && (o.PasswordFile != "" || o.Keytab != "") {
+		return nil, errors.New("proxyPasswordFile, proxyKeytab: set proxyUser too, whose they are")
+	}
 	if o.PasswordFile != "" {
-		if o.User == "" {
-			return nil, fmt.Errorf("proxyPasswordFile: set proxyUser too, whose password it is")
-		}
 		if _, err := readPassword(o.PasswordFile); err != nil {
 			return nil, err
 		}

@@ -30,9 +30,12 @@ type kind struct {
 
 // attempt is who wants what of which proxy.
 type attempt struct {
-	who   credentials
+	who   account
 	proxy string // its host name
 	addr  string // host and port of the target
+
+	keytab string                      // see Options.Keytab
+	env    func(string) (string, bool) // see Options.Env
 }
 
 // kinds are the schemes in the order in which they are tried, the strongest
@@ -51,8 +54,9 @@ var errRefused = errors.New("the login was refused")
 // login goes on until the proxy lets through, or there is nothing left to say.
 type login struct {
 	attempt
-	name    string // of the scheme in use
-	current scheme // nil: none yet
+	name    string   // of the scheme in use
+	current scheme   // nil: none yet
+	passed  []string // stronger schemes that could not begin, and why
 }
 
 // opening is sent before anything was asked for.
@@ -80,7 +84,6 @@ func (l *login) next(ctx context.Context, offers []challenge) (string, error) {
 		// Basic was sent unasked, and is not what this proxy wants.
 		l.close()
 	}
-	var missing []string
 	for _, k := range kinds {
 		i := slices.IndexFunc(offers, func(c challenge) bool { return c.is(k.name) })
 		if i < 0 {
@@ -96,14 +99,14 @@ func (l *login) next(ctx context.Context, offers []challenge) (string, error) {
 			l.close()
 		}
 		if !errors.Is(err, errNoCredentials) {
-			missing = append(missing, k.name+": "+err.Error())
+			l.passed = append(l.passed, k.name+": "+err.Error())
 		}
 	}
-	return "", l.missing(offers, missing)
+	return "", l.missing(offers)
 }
 
 // missing says what to do where no scheme could begin.
-func (l *login) missing(offers []challenge, why []string) error {
+func (l *login) missing(offers []challenge) error {
 	known := slices.ContainsFunc(offers, func(c challenge) bool {
 		return slices.ContainsFunc(kinds, func(k kind) bool { return c.is(k.name) })
 	})
@@ -114,7 +117,7 @@ func (l *login) missing(offers []challenge, why []string) error {
 	if !l.who.given() {
 		parts = append(parts, "set proxyUser and proxyPasswordFile")
 	}
-	return errors.New(strings.Join(append(parts, why...), "; "))
+	return errors.New(strings.Join(append(parts, l.passed...), "; "))
 }
 
 // guessed reports whether the login in use was sent before it was asked for.

@@ -13,12 +13,12 @@ import (
 // ntlm is Microsoft's MS-NLMP with a user and password, version 2. It logs a
 // connection in, by three messages.
 type ntlm struct {
-	who  credentials
+	who  account
 	sent int // messages
 }
 
 func beginNTLM(a attempt) (scheme, error) {
-	if !a.who.given() {
+	if !a.who.hasPassword() {
 		return nil, errNoCredentials
 	}
 	return &ntlm{who: a.who}, nil
@@ -34,7 +34,7 @@ func (n *ntlm) answer(_ context.Context, c challenge) (string, error) {
 	if err != nil {
 		return "", errors.New("the proxy's NTLM challenge can't be read")
 	}
-	proof, err := ntlmssp.NewAuthenticateMessage(withinBounds(raw), n.who.full(), n.who.password, nil)
+	proof, err := ntlmssp.NewAuthenticateMessage(withinBounds(raw), n.who.windows(), n.who.password, nil)
 	if err != nil {
 		return "", fmt.Errorf("the proxy's NTLM challenge can't be answered: %w", err)
 	}

@@ -11,7 +11,7 @@ import (
 
 // through connects to addr through the route's proxy.
 func (e *Egress) through(ctx context.Context, r route, addr string) (net.Conn, error) {
-	who, err := e.credentials(r.login)
+	who, err := e.account(r.login)
 	if err != nil {
 		return nil, &DialError{Fault: FaultProxyAuth, Proxy: r.Proxy.Redacted(), Err: err, Text: err.Error()}
 	}

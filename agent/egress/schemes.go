@@ -10,17 +10,17 @@ import (
 )
 
 // basic is RFC 7617: the password as it is.
-type basic struct{ who credentials }
+type basic struct{ who account }
 
 func beginBasic(a attempt) (scheme, error) {
-	if !a.who.given() {
+	if !a.who.hasPassword() {
 		return nil, errNoCredentials
 	}
 	return &basic{a.who}, nil
 }
 
 func (b *basic) answer(context.Context, challenge) (string, error) {
-	return base64.StdEncoding.EncodeToString([]byte(b.who.full() + ":" + b.who.password)), nil
+	return base64.StdEncoding.EncodeToString([]byte(b.who.name + ":" + b.who.password)), nil
 }
 
 func (*basic) again(challenge) bool { return false }
@@ -35,7 +35,7 @@ type digestScheme struct {
 }
 
 func beginDigest(a attempt) (scheme, error) {
-	if !a.who.given() {
+	if !a.who.hasPassword() {
 		return nil, errNoCredentials
 	}
 	return &digestScheme{attempt: a}, nil
@@ -47,7 +47,7 @@ func (d *digestScheme) answer(_ context.Context, c challenge) (string, error) {
 		return "", fmt.Errorf("its challenge can't be read: %w", err)
 	}
 	answer, err := digest.Digest(asked, digest.Options{
-		Method: http.MethodConnect, URI: d.addr, Username: d.who.full(), Password: d.who.password, Count: 1,
+		Method: http.MethodConnect, URI: d.addr, Username: d.who.name, Password: d.who.password, Count: 1,
 	})
 	if err != nil {
 		return "", err

@@ -32,15 +32,14 @@ var socksReplies = []string{
 }
 
 // socks connects to addr through a SOCKS5 proxy, which looks the name up.
-func (e *Egress) socks(ctx context.Context, r route, who credentials, addr string) (net.Conn, error) {
+func (e *Egress) socks(ctx context.Context, r route, who account, addr string) (net.Conn, error) {
 	conn, release, err := e.reach(ctx, r)
 	if err != nil {
 		return nil, err
 	}
 	err = socksHandshake(conn, who, addr)
 	if !release() {
-		_ = conn.Close()
-		return nil, proxyUnreachable(r, context.Cause(ctx))
+		err = fmt.Errorf("it did not answer in time (%w)", context.Cause(ctx))
 	}
 	if err == nil {
 		return conn, nil
@@ -60,7 +59,7 @@ func (e *Egress) socks(ctx context.Context, r route, who credentials, addr strin
 
 // socksHandshake leaves conn connected to addr. A refusal is a *DialError that
 // lacks the proxy's name.
-func socksHandshake(conn net.Conn, who credentials, addr string) error {
+func socksHandshake(conn net.Conn, who account, addr string) error {
 	hello := []byte{socksVersion, 1, socksNoLogin}
 	if who.given() {
 		hello = []byte{socksVersion, 2, socksNoLogin, socksPassword}
@@ -97,8 +96,8 @@ func socksHandshake(conn net.Conn, who credentials, addr string) error {
 	return socksReply(conn, addr)
 }
 
-func socksLogin(conn net.Conn, who credentials) error {
-	user := who.full()
+func socksLogin(conn net.Conn, who account) error {
+	user := who.name
 	if len(user) > 255 || len(who.password) > 255 {
 		return errors.New("SOCKS5 has user and password of up to 255 bytes each")
 	}

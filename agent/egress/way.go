@@ -103,16 +103,20 @@ func (e *Egress) byEnvironment(target *url.URL) (r route, decided bool, err erro
 
 // firstSet returns the first of the variables that is not empty.
 func (e *Egress) firstSet(names ...string) (name, value string) {
-	lookup := e.opts.Env
-	if lookup == nil {
-		lookup = os.LookupEnv
-	}
+	lookup := e.env()
 	for _, name := range names {
 		if value, _ := lookup(name); value != "" {
 			return name, value
 		}
 	}
 	return "", ""
+}
+
+func (e *Egress) env() func(string) (string, bool) {
+	if e.opts.Env == nil {
+		return os.LookupEnv
+	}
+	return e.opts.Env
 }
 
 // ParseProxy reads a proxy's URL as a person writes it. Without a scheme it is

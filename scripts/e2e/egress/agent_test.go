@@ -85,12 +85,6 @@ func startMitmproxy(t *testing.T, upstream, trust string) (address, authority st
 	testkit.Start(t, testkit.ProcessOptions{Name: "mitmdump", Path: path, Args: []string{
 		"--set", "confdir=" + dir, "--listen-host", host, "--listen-port", port, "--mode", "upstream:http://" + upstream,
 		"--set", "ssl_verify_upstream_trusted_ca=" + trust, "--set", "termlog_verbosity=warn"}})
-	testkit.Eventually(t, patience, "mitmproxy listens", func() error {
-		conn, err := net.Dial("tcp", address)
-		if err == nil {
-			_ = conn.Close()
-		}
-		return err
-	})
+	listening(t, "mitmproxy", address)
 	return address, filepath.Join(dir, "mitmproxy-ca-cert.pem")
 }

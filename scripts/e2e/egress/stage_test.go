@@ -182,3 +182,15 @@ func within(t *testing.T, d time.Duration) context.Context {
 
 // patience is how long a busy machine may take for what is quick otherwise.
 const patience = 60 * time.Second
+
+// listening waits until a program takes connections.
+func listening(t *testing.T, what, address string) {
+	t.Helper()
+	testkit.Eventually(t, patience, what+" listens", func() error {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err
+	})
+}

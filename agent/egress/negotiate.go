@@ -1,4 +1,0 @@
-package egress
-
-// systemKinds are the schemes that ask the operating system for credentials.
-var systemKinds []kind
