@@ -103,6 +103,7 @@ func build(ctx context.Context, c *config.Config, public *url.URL, log *zap.Logg
 	r.hub = hub.New(hub.Options{
 		Directory: reg, Events: events, Log: log.Named("hub"), Clock: time.Now,
 		RelayID: id, PublicURL: public, Registerer: r.figures, AgentWait: c.AgentWait,
+		ConnectsPerAddress: c.ConnectsPerAddress,
 	})
 	r.closeLater(r.hub.Close)
 

@@ -32,6 +32,8 @@ type Config struct {
 	DrainDelay    time.Duration
 	DrainTimeout  time.Duration
 	AgentWait     time.Duration // 0: requests are not held
+	// ConnectsPerAddress bounds connects that prove nothing, each second; 0: no limit.
+	ConnectsPerAddress int
 	// BootstrapToken comes from the environment alone, so that it is never
 	// seen in a list of processes or a file under version control.
 	BootstrapToken string

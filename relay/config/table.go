@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -12,7 +13,7 @@ import (
 // Option is one row of the table of options.
 type Option struct {
 	Key     string // of the flag (--key) and of the file
-	Type    string // as shown to a person: text, path, URL, list, duration
+	Type    string // as shown to a person: text, path, URL, list, duration, number
 	Default string // as text; empty where Help says what then happens
 	Secret  bool   // its value is never shown
 	EnvOnly bool   // neither a flag nor a key of the file
@@ -68,6 +69,9 @@ func Table() []Option {
 		{Key: "agent-wait", Type: "duration", Default: "15s",
 			Help: "how long a request is held whose agent is away and was seen within the last minute; 0 to fail at once",
 			set:  setAgentWait},
+		{Key: "connects-per-address", Type: "number", Default: "100",
+			Help: "how many agents of one address may connect each second without proving who they are, and ten times as many at once; 0 for no limit",
+			set:  setConnectsPerAddress},
 		{Key: "log-level", Type: "word", Default: "info",
 			Help: "debug, info, warn or error",
 			set:  oneOf(func(c *Config) *string { return &c.LogLevel }, "debug", "info", "warn", "error")},
@@ -170,6 +174,15 @@ func setAgentWait(c *Config, value string) error {
 	if c.AgentWait > longestAgentWait {
 		return fmt.Errorf("%q is more than the 5m that a request may be held at most", value)
 	}
+	return nil
+}
+
+func setConnectsPerAddress(c *Config, value string) error {
+	n, err := strconv.Atoi(value)
+	if err != nil || n < 0 || n > 1_000_000 {
+		return fmt.Errorf("%q is not a number from 0 to 1000000", value)
+	}
+	c.ConnectsPerAddress = n
 	return nil
 }
 

@@ -6,14 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/gorilla/websocket"
 	"go.uber.org/zap"
 
 	"sallyport/internal/mux"
@@ -29,94 +26,17 @@ const maxSlots = 4
 // word: short-lived tokens and certificates begin to fail beyond.
 const clockTolerance = time.Minute
 
-// ServeHTTP upgrades the request to a websocket and leaves: handshake and
-// session run elsewhere, so that what the HTTP server holds for a request is
-// freed. It is mounted at proto.TunnelPath.
-func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if wantsTrial(r) {
-		h.trial(w, r)
-		return
-	}
-	if !websocket.IsWebSocketUpgrade(r) || !slices.Contains(websocket.Subprotocols(r), proto.Subprotocol) {
-		w.Header().Set("Upgrade", "websocket")
-		w.Header().Set("Sec-WebSocket-Protocol", proto.Subprotocol)
-		http.Error(w, "This is where Sallyport agents open their tunnels: a websocket with the subprotocol "+proto.Subprotocol+".", http.StatusUpgradeRequired)
-		return
-	}
-	h.mu.Lock()
-	draining := h.draining
-	h.mu.Unlock()
-	if draining {
-		refuseHTTP(w, 5, "This relay is about to stop.")
-		return
-	}
-	select {
-	case h.handshakes <- struct{}{}:
-	default:
-		h.metrics.refused("busy")
-		refuseHTTP(w, 2, "Too many agents are connecting at this moment.")
-		return
-	}
-	ws, err := h.upgrader.Upgrade(w, r, nil)
-	if err != nil {
-		<-h.handshakes
-		h.log.Info("websocket upgrade failed", zap.String("remote", r.RemoteAddr), zap.Error(err))
-		return
-	}
-	visitor := visitor{ws: ws, host: r.Host, remote: r.RemoteAddr}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.closed {
-		<-h.handshakes
-		_ = ws.Close()
-		return
-	}
-	h.work.Go(func() { h.receive(visitor) })
-}
-
-func refuseHTTP(w http.ResponseWriter, retryAfterSeconds int, text string) {
-	w.Header().Set("Retry-After", fmt.Sprint(retryAfterSeconds))
-	http.Error(w, text, http.StatusServiceUnavailable)
-}
-
-// visitor is who has upgraded but not yet proved anything.
-type visitor struct {
-	ws     *websocket.Conn
-	host   string // the request's Host
-	remote string
-}
-
-// receive shakes hands and, where that succeeds, puts the tunnel to use.
-func (h *Hub) receive(v visitor) {
-	stop := context.AfterFunc(h.life, func() { _ = v.ws.Close() })
-	t, err := h.handshake(v)
-	stop()
-	<-h.handshakes
-	if err != nil {
-		var refused *proto.Refused
-		if errors.As(err, &refused) {
-			h.metrics.refused(string(refused.Code))
-		} else {
-			h.metrics.refused("broken_off")
-		}
-		h.log.Info("tunnel refused", zap.String("remote", v.remote), zap.Error(err))
-		_ = v.ws.Close()
-		return
-	}
-	h.run(t)
-}
-
 // handshake is the relay's half of the handshake; see package proto. A
 // *proto.Refused that it returns has been told to the agent.
 func (h *Hub) handshake(v visitor) (*tunnel, error) {
 	refuse := func(code proto.Refusal, retryAfter int, format string, args ...any) error {
 		refused := &proto.Refused{Code: code, RetryAfterSeconds: retryAfter, Text: fmt.Sprintf(format, args...)}
 		if raw, err := proto.Encode(refused); err == nil {
-			_ = wsconn.WriteText(v.ws, raw, h.step()) // it may be gone already
+			_ = wsconn.WriteText(v.ws, raw, v.step()) // it may be gone already
 		}
 		return refused
 	}
-	hello, helloRaw, err := receiveMessage[*proto.Hello](h, v.ws)
+	hello, helloRaw, err := receiveMessage[*proto.Hello](v)
 	if err != nil {
 		if errors.Is(err, proto.ErrMessage) {
 			return nil, refuse(proto.RefusedMessage, 0, "The first message is not a Hello of %s.", proto.Subprotocol)
@@ -131,10 +51,10 @@ func (h *Hub) handshake(v visitor) (*tunnel, error) {
 		return nil, err
 	}
 	asked := time.Now()
-	if err := wsconn.WriteText(v.ws, challengeRaw, h.step()); err != nil {
+	if err := wsconn.WriteText(v.ws, challengeRaw, v.step()); err != nil {
 		return nil, err
 	}
-	proof, _, err := receiveMessage[*proto.Proof](h, v.ws)
+	proof, _, err := receiveMessage[*proto.Proof](v)
 	if err != nil {
 		if errors.Is(err, proto.ErrMessage) {
 			return nil, refuse(proto.RefusedMessage, 0, "The second message is not a Proof of %s.", proto.Subprotocol)
@@ -146,7 +66,7 @@ func (h *Hub) handshake(v visitor) (*tunnel, error) {
 	if !h.dialledUs(hello.RelayHost, v) {
 		return nil, refuse(proto.RefusedHost, 0, "The agent dialled %q, which is not the name of this relay.", hello.RelayHost)
 	}
-	ctx, cancel := context.WithTimeout(h.life, h.opts.StepTimeout)
+	ctx, cancel := context.WithDeadline(h.life, v.step())
 	defer cancel()
 	enrolled, err := h.opts.Directory.Enrolled(ctx, hello.AgentID, hello.InstanceID)
 	switch {
@@ -178,7 +98,7 @@ func (h *Hub) handshake(v visitor) (*tunnel, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := wsconn.WriteText(v.ws, welcomeRaw, h.step()); err != nil {
+	if err := wsconn.WriteText(v.ws, welcomeRaw, v.step()); err != nil {
 		return nil, err
 	}
 	return h.open(v, hello, enrolled, rtt, offset), nil
@@ -201,14 +121,11 @@ func (h *Hub) open(v visitor, hello *proto.Hello, enrolled Enrolled, rtt, offset
 	return t
 }
 
-// step is the deadline of a step that begins now.
-func (h *Hub) step() time.Time { return time.Now().Add(h.opts.StepTimeout) }
-
 // receiveMessage reads a message of the handshake, and returns its exact bytes
 // too, since those are what is signed.
-func receiveMessage[T proto.Message](h *Hub, ws *websocket.Conn) (T, []byte, error) {
+func receiveMessage[T proto.Message](v visitor) (T, []byte, error) {
 	var none T
-	raw, err := wsconn.ReadText(ws, proto.MaxHandshakeMessage, h.step())
+	raw, err := wsconn.ReadText(v.ws, proto.MaxHandshakeMessage, v.step())
 	if err != nil {
 		return none, nil, err
 	}

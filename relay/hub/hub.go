@@ -36,10 +36,14 @@ type Options struct {
 	// Heartbeat is how often each tunnel is pinged. Default 4 s, so that a
 	// dead one is noticed within 9.
 	Heartbeat time.Duration
-	// MaxHandshakes is how many agents may be shaking hands at once. Those
-	// beyond are told to come back. Default 256.
+	// MaxHandshakes is how many agents may be shaking hands at once, and half
+	// as many from one address. Those beyond are told to come back. Default 256.
 	MaxHandshakes int
-	// StepTimeout bounds each step of a handshake. Default 10 s.
+	// ConnectsPerAddress is how many connects of one address a second may fail
+	// to lead to a tunnel, and ten times as many at once. 0: no limit.
+	ConnectsPerAddress int
+	// StepTimeout bounds each step of a handshake; all together have twice that.
+	// Default 10 s.
 	StepTimeout time.Duration
 	// NoteEvery is how often the directory is told which instances are
 	// connected. Default 30 s: what a crashed relay leaves behind is no older.
@@ -62,15 +66,15 @@ type Options struct {
 // Hub holds the tunnels of this relay. Make it with New; end it with Close,
 // after Drain where there is time.
 type Hub struct {
-	opts       Options
-	log        *zap.Logger
-	upgrader   websocket.Upgrader
-	handshakes chan struct{} // one token for each handshake under way
-	trials     chan struct{} // one token for each trial that is open
-	metrics    *metrics
-	readers    sync.Pool // *bufio.Reader, for answers
-	chunks     sync.Pool // *[mux.Chunk]byte, for uploads
-	flight     flight
+	opts     Options
+	log      *zap.Logger
+	upgrader websocket.Upgrader
+	doorstep *doorstep
+	trials   chan struct{} // one token for each trial that is open
+	metrics  *metrics
+	readers  sync.Pool // *bufio.Reader, for answers
+	chunks   sync.Pool // *[mux.Chunk]byte, for uploads
+	flight   flight
 
 	life context.Context // ends with Close
 	end  context.CancelFunc
@@ -127,13 +131,15 @@ func New(opts Options) *Hub {
 			ReadBufferSize:  readBuffer,
 			WriteBufferSize: wsconn.MaxMessage,
 			WriteBufferPool: &wsconn.WriteBuffers{},
+
+			HandshakeTimeout: opts.StepTimeout,
 			// Browsers have no business here; agents send no Origin.
 			CheckOrigin: func(r *http.Request) bool { return r.Header.Get("Origin") == "" },
 		},
-		handshakes: make(chan struct{}, opts.MaxHandshakes),
-		trials:     make(chan struct{}, maxTrials),
-		agents:     make(map[string]*agent),
-		moved:      make(chan struct{}),
+		doorstep: newDoorstep(opts),
+		trials:   make(chan struct{}, maxTrials),
+		agents:   make(map[string]*agent),
+		moved:    make(chan struct{}),
 	}
 	h.readers.New = func() any { return bufio.NewReaderSize(nil, answerBuffer) }
 	h.chunks.New = func() any { return new(chunk) }

@@ -27,7 +27,7 @@ func (h *Hub) trial(w http.ResponseWriter, r *http.Request) {
 	select {
 	case h.trials <- struct{}{}:
 	default:
-		refuseHTTP(w, 60, "Too many trials are open at this moment.")
+		refuseHTTP(w, http.StatusServiceUnavailable, time.Minute, "Too many trials are open at this moment.")
 		return
 	}
 	upgrader := websocket.Upgrader{Subprotocols: []string{proto.TrialSubprotocol}, CheckOrigin: h.upgrader.CheckOrigin}
