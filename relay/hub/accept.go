@@ -28,7 +28,7 @@ const clockTolerance = time.Minute
 
 // handshake is the relay's half of the handshake; see package proto. A
 // *proto.Refused that it returns has been told to the agent.
-func (h *Hub) handshake(v visitor) (*tunnel, error) {
+func (h *Hub) handshake(v *visitor) (*tunnel, error) {
 	refuse := func(code proto.Refusal, retryAfter int, format string, args ...any) error {
 		refused := &proto.Refused{Code: code, RetryAfterSeconds: retryAfter, Text: fmt.Sprintf(format, args...)}
 		if raw, err := proto.Encode(refused); err == nil {
@@ -68,7 +68,8 @@ func (h *Hub) handshake(v visitor) (*tunnel, error) {
 	}
 	ctx, cancel := context.WithDeadline(h.life, v.step())
 	defer cancel()
-	enrolled, err := h.opts.Directory.Enrolled(ctx, hello.AgentID, hello.InstanceID)
+	v.arrival = h.arriving(hello)
+	enrolled, err := h.enrolled(ctx, hello)
 	switch {
 	case errors.Is(err, ErrNotEnrolled):
 		return nil, refuse(proto.RefusedUnknown, 0, "This machine is not enrolled at this relay, or its enrolment was revoked. Enrol it again.")
@@ -105,7 +106,7 @@ func (h *Hub) handshake(v visitor) (*tunnel, error) {
 }
 
 // open begins the session on a websocket whose other end is known.
-func (h *Hub) open(v visitor, hello *proto.Hello, enrolled Enrolled, rtt, offset time.Duration) *tunnel {
+func (h *Hub) open(v *visitor, hello *proto.Hello, enrolled Enrolled, rtt, offset time.Duration) *tunnel {
 	t := &tunnel{
 		hub: h, hello: hello, enrolled: enrolled, remote: v.remote,
 		connectedAt: h.opts.Clock(), clockOffset: offset, rtt: rtt,
@@ -123,7 +124,7 @@ func (h *Hub) open(v visitor, hello *proto.Hello, enrolled Enrolled, rtt, offset
 
 // receiveMessage reads a message of the handshake, and returns its exact bytes
 // too, since those are what is signed.
-func receiveMessage[T proto.Message](v visitor) (T, []byte, error) {
+func receiveMessage[T proto.Message](v *visitor) (T, []byte, error) {
 	var none T
 	raw, err := wsconn.ReadText(v.ws, proto.MaxHandshakeMessage, v.step())
 	if err != nil {
@@ -135,7 +136,7 @@ func receiveMessage[T proto.Message](v visitor) (T, []byte, error) {
 
 // dialledUs reports whether the host that the agent says it dialled is this
 // relay's.
-func (h *Hub) dialledUs(dialled string, v visitor) bool {
+func (h *Hub) dialledUs(dialled string, v *visitor) bool {
 	if h.opts.PublicURL == nil {
 		return strings.EqualFold(dialled, v.host)
 	}

@@ -49,7 +49,7 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.log.Info("websocket upgrade failed", zap.String("remote", r.RemoteAddr), zap.Error(err))
 		return
 	}
-	v := visitor{ws: ws, host: r.Host, remote: r.RemoteAddr, address: address,
+	v := &visitor{ws: ws, host: r.Host, remote: r.RemoteAddr, address: address,
 		stepTime: h.opts.StepTimeout, deadline: time.Now().Add(2 * h.opts.StepTimeout)}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -74,10 +74,11 @@ type visitor struct {
 	address  string // under which the doorstep counts it
 	stepTime time.Duration
 	deadline time.Time // of the handshake as a whole
+	arrival  *arrival  // nil until its enrolment is looked up
 }
 
 // step is the deadline of a step of the handshake that begins now.
-func (v visitor) step() time.Time {
+func (v *visitor) step() time.Time {
 	step := time.Now().Add(v.stepTime)
 	if v.deadline.Before(step) {
 		return v.deadline
@@ -86,9 +87,10 @@ func (v visitor) step() time.Time {
 }
 
 // receive shakes hands and, where that succeeds, puts the tunnel to use.
-func (h *Hub) receive(v visitor) {
+func (h *Hub) receive(v *visitor) {
 	stop := context.AfterFunc(h.life, func() { _ = v.ws.Close() })
 	t, err := h.handshake(v)
+	defer h.arrived(v.arrival)
 	stop()
 	h.doorstep.leave(v.address, err == nil)
 	if err != nil {
@@ -102,7 +104,7 @@ func (h *Hub) receive(v visitor) {
 		_ = v.ws.Close()
 		return
 	}
-	h.run(t)
+	h.run(t, v.arrival)
 }
 
 // doorstep is where agents stand that have not yet proved who they are. It
@@ -113,10 +115,12 @@ func (h *Hub) receive(v visitor) {
 type doorstep struct {
 	most, mostOfOne int
 	connects        *throttle.Throttle // nil: no limit
+	clock           func() time.Time
 
-	mu        sync.Mutex // guards the following
-	all       int
-	byAddress map[string]int
+	mu           sync.Mutex // guards the following
+	all          int
+	byAddress    map[string]int
+	appointments appointments
 }
 
 // doorLimit is why somebody may not enter now.
@@ -131,7 +135,7 @@ type doorLimit struct {
 const connectsBurst = 10
 
 func newDoorstep(opts Options) *doorstep {
-	d := &doorstep{most: opts.MaxHandshakes, mostOfOne: max(1, opts.MaxHandshakes/2), byAddress: make(map[string]int)}
+	d := &doorstep{most: opts.MaxHandshakes, mostOfOne: max(1, opts.MaxHandshakes/2), byAddress: make(map[string]int), clock: opts.Clock}
 	if n := opts.ConnectsPerAddress; n > 0 {
 		d.connects = throttle.New(throttle.Options{Burst: connectsBurst * n, Every: time.Second / time.Duration(n), Clock: opts.Clock})
 	}
@@ -143,10 +147,10 @@ func (d *doorstep) enter(address string) *doorLimit {
 	defer d.mu.Unlock()
 	switch {
 	case d.all >= d.most:
-		return &doorLimit{"busy", http.StatusServiceUnavailable, 2 * time.Second,
+		return &doorLimit{"busy", http.StatusServiceUnavailable, d.appointments.make(d.clock()),
 			"Too many agents are connecting at this moment."}
 	case d.byAddress[address] >= d.mostOfOne:
-		return &doorLimit{"handshakes_per_address", http.StatusTooManyRequests, 2 * time.Second,
+		return &doorLimit{"handshakes_per_address", http.StatusTooManyRequests, d.appointments.make(d.clock()),
 			"Too many agents are connecting from " + address + " at this moment (" + strconv.Itoa(d.mostOfOne) + ")."}
 	}
 	if d.connects != nil {
@@ -165,6 +169,7 @@ func (d *doorstep) leave(address string, proved bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.all--
+	d.appointments.took(d.clock())
 	if d.byAddress[address]--; d.byAddress[address] == 0 {
 		delete(d.byAddress, address)
 	}

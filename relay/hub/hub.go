@@ -37,7 +37,7 @@ type Options struct {
 	// dead one is noticed within 9.
 	Heartbeat time.Duration
 	// MaxHandshakes is how many agents may be shaking hands at once, and half
-	// as many from one address. Those beyond are told to come back. Default 256.
+	// as many from one address. Those beyond are told when to come back. Default 256.
 	MaxHandshakes int
 	// ConnectsPerAddress is how many connects of one address a second may fail
 	// to lead to a tunnel, and ten times as many at once. 0: no limit.
@@ -82,6 +82,7 @@ type Hub struct {
 
 	mu       sync.Mutex        // guards the following
 	agents   map[string]*agent // by agent id; also those that have been here before
+	arrivals map[*arrival]struct{}
 	draining bool
 	staying  int           // tunnels that the agent has not replaced
 	moved    chan struct{} // closed when draining and none of them is left
@@ -139,6 +140,7 @@ func New(opts Options) *Hub {
 		doorstep: newDoorstep(opts),
 		trials:   make(chan struct{}, maxTrials),
 		agents:   make(map[string]*agent),
+		arrivals: make(map[*arrival]struct{}),
 		moved:    make(chan struct{}),
 	}
 	h.readers.New = func() any { return bufio.NewReaderSize(nil, answerBuffer) }
@@ -229,6 +231,7 @@ func (h *Hub) Close() error {
 // them is cut off, and nothing waits for them any longer.
 func (h *Hub) Disconnect(agentID, instanceID, reason string) {
 	h.mu.Lock()
+	h.revokeArrivals(agentID, instanceID)
 	var tunnels []*tunnel
 	if a := h.agents[agentID]; a != nil {
 		for _, t := range a.tunnels {

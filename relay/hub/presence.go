@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -27,24 +28,33 @@ type agent struct {
 	recorded  map[string]bool // by instance: what the directory was told last; guarded by recording
 }
 
+// errStopped and errRevoked are why a tunnel is not put to use.
+var (
+	errStopped = errors.New("the relay was stopped")
+	errRevoked = errors.New("the enrolment was revoked")
+)
+
 // register makes a tunnel usable. A tunnel of another run of the same
 // instance, or in the same slot, is a left-over and makes room.
-func (h *Hub) register(t *tunnel) bool {
-	superseded, ok := h.enter(t)
+func (h *Hub) register(t *tunnel, a *arrival) error {
+	superseded, err := h.enter(t, a)
 	for _, old := range superseded {
 		h.log.Info("tunnel superseded", zap.String("agent", t.hello.AgentID), zap.String("instance", t.hello.InstanceID),
 			zap.Int("slot", old.hello.Slot), zap.Bool("sameRun", old.hello.Run == t.hello.Run))
 		old.leave("another tunnel of the same machine took its place")
 	}
-	return ok
+	return err
 }
 
 // enter puts the tunnel on the list, and says which it takes the place of.
-func (h *Hub) enter(t *tunnel) (superseded []*tunnel, ok bool) {
+func (h *Hub) enter(t *tunnel, arrived *arrival) (superseded []*tunnel, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.closed {
-		return nil, false
+	switch {
+	case h.closed:
+		return nil, errStopped
+	case arrived.revoked:
+		return nil, errRevoked
 	}
 	h.sequence++
 	t.sequence = h.sequence
@@ -63,7 +73,7 @@ func (h *Hub) enter(t *tunnel) (superseded []*tunnel, ok bool) {
 	a.tunnels = append(a.tunnels, t)
 	h.staying++
 	h.serve(a)
-	return superseded, true
+	return superseded, nil
 }
 
 func (h *Hub) unregister(t *tunnel) {

@@ -1,7 +1,6 @@
 package hub
 
 import (
-	"context"
 	"errors"
 	"net"
 	"os"
@@ -44,10 +43,10 @@ type tunnel struct {
 
 // run makes a tunnel usable whose handshake is done. No goroutine of the hub
 // belongs to it from then on: gone is called when it has ended.
-func (h *Hub) run(t *tunnel) {
+func (h *Hub) run(t *tunnel, a *arrival) {
 	defer t.running.Unlock()
-	if !h.register(t) {
-		t.close("the relay was stopped")
+	if err := h.register(t, a); err != nil {
+		t.close(err.Error())
 		return
 	}
 	h.log.Info("tunnel up",
@@ -57,9 +56,6 @@ func (h *Hub) run(t *tunnel) {
 	if off := t.clockOffset.Abs(); off > clockTolerance {
 		h.log.Warn("clock of the agent is off",
 			zap.String("agent", t.hello.AgentID), zap.String("instance", t.hello.InstanceID), zap.Duration("ahead", t.clockOffset))
-	}
-	if h.revokedMeanwhile(t) {
-		t.close("the enrolment was revoked")
 	}
 	h.record(t)
 }
@@ -80,16 +76,6 @@ func (h *Hub) gone(t *tunnel) {
 		zap.String("agent", t.hello.AgentID), zap.String("instance", t.hello.InstanceID), zap.Int("slot", t.hello.Slot),
 		zap.String("reason", reason), zap.Duration("lived", h.opts.Clock().Sub(t.connectedAt)))
 	h.recordGone(t, reason)
-}
-
-// revokedMeanwhile reports whether the enrolment was revoked after the
-// handshake had looked it up and before the tunnel was registered: Disconnect
-// found nothing to close then. From here on it does.
-func (h *Hub) revokedMeanwhile(t *tunnel) bool {
-	ctx, cancel := context.WithTimeout(h.life, directoryTimeout)
-	defer cancel()
-	_, err := h.opts.Directory.Enrolled(ctx, t.hello.AgentID, t.hello.InstanceID)
-	return errors.Is(err, ErrNotEnrolled)
 }
 
 // told takes in a control message. It runs in the tunnel's reader: it must not

@@ -41,6 +41,7 @@ type Store struct {
 	log         *zap.Logger
 	clock       func() time.Time
 	workspaceID string
+	together    together
 }
 
 // Open opens the database, brings its schema up to date under a lock that

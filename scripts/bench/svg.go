@@ -13,7 +13,7 @@ const (
 	plotWidth   = 940
 	plotLeft    = 286 // where the axis begins; names stand before it
 	plotRight   = 646 // where it ends; figures stand behind it
-	plotTop     = 118 // of the first row
+	plotTop     = 104 // of the first row
 	rowHeight   = 36
 	barHeight   = 14
 	figuresLeft = plotRight + 20
@@ -75,10 +75,11 @@ func (r *report) draw() []byte {
 		c.row(res, float64(plotTop+rowHeight*i)+rowHeight/2)
 	}
 	c.legend(bottom+24, r)
+	about := r.machine() + "; all parts on this machine"
 	if r.Quick {
-		c.text(24, 78, "strong verdict-missed", "start", quickWarning)
+		about += "; a quick run, whose figures mean little"
 	}
-	c.text(24, bottom+48, "soft small", "start", r.machine()+"; all parts on this machine")
+	c.text(24, bottom+48, "soft small", "start", about)
 	c.printf("</svg>\n")
 	return c.b.Bytes()
 }
@@ -156,7 +157,9 @@ func (c *canvas) row(res *result, y float64) {
 	c.printf(`<rect class="%s" x="%s" y="%s" width="%s" height="%d" rx="2"/>`+"\n",
 		class, number(min(from, to)), number(y-barHeight/2), number(max(1, math.Abs(to-from))), barHeight)
 	if low, high := across(ratio.Low), across(ratio.High); high-low >= 1 {
-		c.whiskers(low, high, y)
+		c.line("whisker", low, y, high, y)
+		c.line("whisker", low, y-4, low, y+4)
+		c.line("whisker", high, y-4, high, y+4)
 	}
 	if tls := spreadOf(ratios(res.Values[sallyportTLS], res.Values[sshReverse])); tls.Median > 0 {
 		c.circle(across(turned(tls, res.row.more).Median), y)
@@ -182,27 +185,20 @@ func (c *canvas) diamond(x, y float64) {
 	c.printf(`<path class="goal" d="M%s %sl5 7l-5 7l-5 -7z"/>`+"\n", number(x), number(y-7))
 }
 
-// whiskers span the rounds.
-func (c *canvas) whiskers(low, high, y float64) {
-	c.line("whisker", low, y, high, y)
-	c.line("whisker", low, y-4, low, y+4)
-	c.line("whisker", high, y-4, high, y+4)
-}
-
 func (c *canvas) legend(y float64, r *report) {
 	c.printf(`<rect class="met" x="24" y="%s" width="22" height="10" rx="2"/>`+"\n", number(y-10))
 	c.text(52, y, "soft small", "start", "median, goal met")
 	c.printf(`<rect class="missed" x="164" y="%s" width="22" height="10" rx="2"/>`+"\n", number(y-10))
 	c.text(192, y, "soft small", "start", "goal missed")
-	c.diamond(290, y-5)
-	c.text(302, y, "soft small", "start", "goal")
-	if r.Rounds > 1 {
-		c.whiskers(354, 376, y-5)
-		c.text(384, y, "soft small", "start", fmt.Sprintf("lowest and highest of %d rounds", r.Rounds))
-	}
+	c.line("whisker", 284, y-5, 306, y-5)
+	c.line("whisker", 284, y-9, 284, y-1)
+	c.line("whisker", 306, y-9, 306, y-1)
+	c.text(314, y, "soft small", "start", fmt.Sprintf("lowest and highest of %d rounds", r.Rounds))
+	c.diamond(524, y-5)
+	c.text(536, y, "soft small", "start", "goal")
 	if slices.Contains(r.Ways, sallyportTLS) {
-		c.circle(594, y-5)
-		c.text(606, y, "soft small", "start", "median with TLS on door and tunnel")
+		c.circle(588, y-5)
+		c.text(600, y, "soft small", "start", "with TLS on door and tunnel")
 	}
 }
 

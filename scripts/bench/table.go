@@ -34,7 +34,7 @@ func (r *report) summary() string {
 	}
 	fmt.Fprintf(&b, "%s; load, target, relay and agent all on this machine\n", r.machine())
 	if r.Quick {
-		b.WriteString(quickWarning + "\n")
+		b.WriteString("A quick run shows that it works: its figures mean little.\n")
 	}
 	return b.String()
 }
@@ -47,8 +47,6 @@ func (r *report) machine() string {
 	}
 	return s + fmt.Sprintf("; %s, rounds: %d", r.Measured.Format("2006-01-02"), r.Rounds)
 }
-
-const quickWarning = "A quick run of small sizes shows that it works: its figures mean little."
 
 // Widths of columns, in characters.
 const (

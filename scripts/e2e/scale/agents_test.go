@@ -1,0 +1,162 @@
+package scale
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"sallyport/internal/testkit"
+)
+
+// agents is how many agents the tests run: 2 000, or what SALLYPORT_AGENTS
+// says. The full form, 10 000, is a step of its own in CI.
+func agents(t testing.TB) int {
+	n, err := strconv.Atoi(os.Getenv("SALLYPORT_AGENTS"))
+	if err != nil && os.Getenv("SALLYPORT_AGENTS") != "" {
+		t.Fatalf("SALLYPORT_AGENTS: %v", err)
+	}
+	if n == 0 {
+		n = 2000
+	}
+	return n
+}
+
+// memoryLimit is how much of the relay's memory one idle agent with its two
+// tunnels may cost, in bytes: what it does cost, and what a smaller number of
+// agents has to bear of the relay's own.
+const memoryLimit = 32 << 10
+
+// TestAgentsOfOneRelay: thousands of agents are online at one relay, cost it
+// little, each answers, and after the relay was killed and started again all
+// are back soon, without a spike of errors.
+func TestAgentsOfOneRelay(t *testing.T) {
+	n := agents(t)
+	s := newStage(t, n)
+	before := s.metrics()
+	s.startSites()
+	s.awaitWhole("online", time.Minute)
+	s.settle()
+	s.logMemory("idle, before any request", before)
+	s.askEach()
+	s.settle()
+	s.logMemory("idle, after a request each", before)
+
+	s.reset()
+	if err := s.relay.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	<-s.relay.Done()
+	s.startRelay()
+	r := s.awaitWhole("online again", time.Minute)
+	if last := time.Duration(r.Ups[len(r.Ups)-1]) * time.Millisecond; n >= 10_000 && last > 30*time.Second {
+		t.Errorf("the last tunnel was back after %s", last)
+	}
+	// Some find the relay gone, some are told to come a little later.
+	if failed := total(r.Failures); failed > 3*2*n || r.Most > 12 {
+		t.Errorf("%d attempts failed, at one agent %d: %v", failed, r.Most, r.Failures)
+	}
+	s.askEach()
+}
+
+func total(failures map[string]int) (n int) {
+	for _, k := range failures {
+		n += k
+	}
+	return n
+}
+
+// awaitWhole waits until every agent has all of its tunnels, and says how it went.
+func (s *stage) awaitWhole(what string, within time.Duration) report {
+	t := s.t
+	t.Helper()
+	testkit.Eventually(t, within, "all agents are "+what, func() error {
+		time.Sleep(200 * time.Millisecond) // each look costs what it looks at
+		if r := s.report(); r.Whole != s.n {
+			return fmt.Errorf("%d of %d are; %v", r.Whole, s.n, r.Failures)
+		}
+		return nil
+	})
+	r := s.report()
+	slices.Sort(r.Ups)
+	at := func(part float64) time.Duration {
+		return time.Duration(r.Ups[int(part*float64(len(r.Ups)-1))]) * time.Millisecond
+	}
+	t.Logf("%d agents %s: half of their tunnels after %s, 90 %% after %s, all after %s; %d attempts failed, at one agent at most %d: %v",
+		s.n, what, at(.5), at(.9), at(1), total(r.Failures), r.Most, r.Failures)
+	return r
+}
+
+// settle waits until the relay has collected its garbage twice: what is left is
+// what it holds.
+func (s *stage) settle() {
+	s.t.Helper()
+	start := s.metrics()["go_gc_duration_seconds_count"]
+	testkit.Eventually(s.t, 5*time.Minute, "the relay has collected its garbage", func() error {
+		time.Sleep(200 * time.Millisecond)
+		if now := s.metrics()["go_gc_duration_seconds_count"]; now < start+2 {
+			return fmt.Errorf("%.0f times", now-start)
+		}
+		return nil
+	})
+}
+
+// logMemory says what each agent costs the relay, and checks it against the limit.
+func (s *stage) logMemory(when string, before map[string]float64) {
+	s.t.Helper()
+	now := s.metrics()
+	each := func(names ...string) float64 {
+		sum := 0.0
+		for _, name := range names {
+			sum += now[name] - before[name]
+		}
+		return sum / float64(s.n) / 1024
+	}
+	resident := each("process_resident_memory_bytes")
+	s.t.Logf("%s, each of %d agents costs the relay %.1f KiB resident (heap in use %.1f, stacks %.1f, %.2f goroutines)", when, s.n,
+		resident, each("go_memstats_heap_alloc_bytes"), each("go_memstats_stack_inuse_bytes"), each("go_goroutines")*1024)
+}
+
+// askEach tests an unsaved connection through every agent: it signs in to an
+// application and asks who is signed in.
+func (s *stage) askEach() {
+	t := s.t
+	t.Helper()
+	began := time.Now()
+	var next, failed atomic.Int32
+	var asking sync.WaitGroup
+	for range 16 {
+		asking.Go(func() {
+			for i := int(next.Add(1)) - 1; i < s.n; i = int(next.Add(1)) - 1 {
+				if err := s.ask(s.ids[i].AgentID); err != nil && failed.Add(1) < 10 {
+					t.Errorf("agent %d: %v", i, err)
+				}
+			}
+		})
+	}
+	asking.Wait()
+	t.Logf("%d agents answered in %s, %d did not", s.n-int(failed.Load()), time.Since(began).Round(time.Millisecond), failed.Load())
+}
+
+type object map[string]any
+
+func (s *stage) ask(agentID string) error {
+	var result struct {
+		OK    bool
+		Steps []struct{ Name, Status, Message string }
+	}
+	err := s.api.Do(s.t.Context(), "POST", "/api/v1/connections/test", object{
+		"name": "Site", "mode": "on-premise", "agentId": agentID, "baseUri": s.door, "mediaType": "json",
+		"auth": object{"type": "cookie", "cookie": object{"method": "POST", "uri": "/session", "body": "{}"}},
+		"ping": object{"method": "GET", "uri": "/me", "successPath": "ok", "successValues": []string{"true"}},
+	}, &result)
+	if err == nil && !result.OK {
+		err = fmt.Errorf("%+v", result.Steps)
+	}
+	return err
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"os"
+	"runtime"
+
+	"sallyport/agent/link"
+)
+
+// handler serves the report, and the application that agents are asked to
+// reach: a sign-in with a cookie, who is signed in, and an endless download.
+func handler(seen *observer, links []*link.Link, tunnels int) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /report", func(w http.ResponseWriter, r *http.Request) {
+		_ = json.NewEncoder(w).Encode(report(seen, links, tunnels, r.URL.Query().Has("gc"))) // a test that went away reads nothing
+	})
+	mux.HandleFunc("POST /reset", func(http.ResponseWriter, *http.Request) { seen.reset() })
+	mux.HandleFunc("POST /session", func(w http.ResponseWriter, r *http.Request) {
+		http.SetCookie(w, &http.Cookie{Name: "SID", Value: "1", Path: "/"})
+	})
+	mux.HandleFunc("GET /me", func(w http.ResponseWriter, r *http.Request) {
+		if _, err := r.Cookie("SID"); err != nil {
+			http.Error(w, "sign in first", http.StatusUnauthorized)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(`{"ok":true}`))
+	})
+	mux.HandleFunc("GET /endless", func(w http.ResponseWriter, r *http.Request) {
+		block := make([]byte, 64<<10)
+		for {
+			if _, err := w.Write(block); err != nil {
+				return
+			}
+		}
+	})
+	return mux
+}
+
+func report(seen *observer, links []*link.Link, tunnels int, collect bool) Report {
+	var r Report
+	seen.report(&r)
+	for _, l := range links {
+		n := len(l.Status().Tunnels)
+		r.Tunnels += n
+		if n > 0 {
+			r.Online++
+		}
+		if n == tunnels {
+			r.Whole++
+		}
+	}
+	if collect {
+		runtime.GC()
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	r.Goroutines, r.HeapBytes = runtime.NumGoroutine(), m.HeapAlloc
+	if files, err := os.ReadDir("/proc/self/fd"); err == nil {
+		r.Files = len(files)
+	}
+	return r
+}
