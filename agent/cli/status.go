@@ -100,6 +100,9 @@ func printStatus(out io.Writer, s control.Status, dir string, now time.Time) {
 	if !s.RetryAt.IsZero() {
 		line("Retry", "in %s", span(s.RetryAt.Sub(now)))
 	}
+	if s.State != link.StateOnline {
+		line("Next", "sallyport-agent doctor --data %s", dir)
+	}
 	line("Requests", "%d under way", s.InFlight)
 	line("Version", "%s, running %s", s.Version, span(time.Duration(s.UptimeSeconds)*time.Second))
 }

@@ -94,9 +94,8 @@ func collect(ctx context.Context, o BundleOptions) ([]entry, error) {
 		{"environment.txt", environmentText(o.Env)},
 		{"network.txt", networkText(ctx)},
 	}
-	if status, err := control.Ask(ctx, c.DataDir); c.DataDir != "" {
-		text, _ := json.MarshalIndent(status, "", "  ") // plain fields can't fail
-		entries = append(entries, entry{"status.json", orError(string(text)+"\n", err)})
+	if c.DataDir != "" {
+		entries = append(entries, entry{"status.json", statusText(ctx, c.DataDir)})
 	}
 	if o.Examined.ConfigFile != "" {
 		entries = append(entries, entry{"agent.yaml", redactedConfig(o.Examined.ConfigFile)})
@@ -112,6 +111,16 @@ func orError(text string, err error) string {
 		return "not there: " + err.Error() + "\n"
 	}
 	return text
+}
+
+// statusText is what the running agent says of itself.
+func statusText(ctx context.Context, dir string) string {
+	status, err := control.Ask(ctx, dir)
+	if err != nil {
+		status.State, status.LastError = "not_running", err.Error()
+	}
+	text, _ := json.MarshalIndent(status, "", "  ") // plain fields can't fail
+	return string(text) + "\n"
 }
 
 func systemText() string {

@@ -51,7 +51,7 @@ func (e *examination) connect(ctx context.Context) {
 	}
 	for _, name := range []string{CheckTCP4, CheckTCP6} {
 		if family := byFamily[name]; len(family) > 0 {
-			r := Result{Name: name, Subject: peer.Hostname() + ":" + portOf(peer), DurationMs: took, Facts: Facts{"attempts": family}}
+			r := Result{Name: name, Subject: hostPort(peer), DurationMs: took, Facts: Facts{"attempts": family}}
 			judgeFamily(&r, family, called, opened > 0)
 			if e.keep(r).Status == Fail && e.blocked == "" {
 				e.blocked = name
@@ -181,3 +181,6 @@ func portOf(u *url.URL) string {
 	}
 	return map[string]string{"https": "443", "http": "80", "socks5": "1080", "socks5h": "1080"}[u.Scheme]
 }
+
+// hostPort is what is dialled for u.
+func hostPort(u *url.URL) string { return net.JoinHostPort(u.Hostname(), portOf(u)) }

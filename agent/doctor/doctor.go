@@ -117,7 +117,8 @@ type Summary struct {
 // examination is one run: what earlier checks found out for later ones.
 type examination struct {
 	Options
-	report Report
+	report  Report
+	stopped func() bool // nobody waits for more
 
 	relay    *url.URL
 	enrolled *config.Identity
@@ -142,7 +143,7 @@ func Run(ctx context.Context, o Options) Report {
 		o.Clock = time.Now
 	}
 	started := time.Now()
-	e := &examination{Options: o, report: Report{
+	e := &examination{Options: o, stopped: func() bool { return ctx.Err() != nil }, report: Report{
 		StartedAt: started.UTC().Truncate(time.Millisecond), Machine: ThisMachine(), Checks: []Result{},
 	}}
 	e.examine(ctx)
@@ -198,7 +199,12 @@ func (e *examination) skip(name, subject, why string) {
 	e.keep(Result{Name: name, Subject: subject, Status: Skip, Message: "Not tried: " + why + "."})
 }
 
+// keep counts a result and shows it, unless it came about because nobody waits
+// any more.
 func (e *examination) keep(r Result) Result {
+	if e.stopped() {
+		return r
+	}
 	count := &e.report.Summary.Pass
 	switch r.Status {
 	case "":

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"sallyport/agent/egress"
 	"sallyport/proto"
 )
 
@@ -23,7 +24,7 @@ func FirewallRequest(ctx context.Context, o Options) (string, error) {
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
-	e := &examination{Options: o}
+	e := &examination{Options: o, stopped: func() bool { return ctx.Err() != nil }}
 	e.configuration()
 	e.chooseProxy()
 	if e.blocked != "" {
@@ -55,7 +56,7 @@ func (e *examination) firewallText(addresses []string) string {
 	if len(addresses) > 0 {
 		known = strings.Join(addresses, ", ") + " today. They can change: please allow by name"
 	}
-	source := strings.Join(append([]string{hostname()}, ownAddresses()...), ", ")
+	source := strings.Join(append([]string{hostname()}, e.sources(addresses)...), ", ")
 
 	fmt.Fprintf(&b, "FIREWALL REQUEST: SALLYPORT AGENT\nMade by sallyport-agent doctor on %s, %s.\n", hostname(), day(e.Clock()))
 	section("What it is for")
@@ -71,7 +72,9 @@ func (e *examination) firewallText(addresses []string) string {
 		line("From", "%s", source)
 		line("To", "%s, TCP port %s", host, port)
 	}
-	line("Addresses", "%s.", known)
+	if !isAddress(host) {
+		line("Addresses", "%s.", known)
+	}
 	line("Direction", "outbound only. No inbound rule, no port forwarding, no public address.")
 	if e.relay.Scheme == "https" {
 		line("Protocol", "TLS 1.2 or newer (SNI: %s); within it HTTP/1.1, upgraded to a websocket (RFC 6455, subprotocol %s).", host, proto.Subprotocol)
@@ -81,7 +84,9 @@ func (e *examination) firewallText(addresses []string) string {
 	line("Paths", "GET %s (the websocket), POST %s (once, to enrol), GET /readyz and /healthz (to check).", proto.TunnelPath, proto.EnrollPath)
 	line("Connections", "2 that last for days, and a third for moments while one is replaced.")
 	line("Idle time", "a ping every 4 seconds and its answer; time-outs for idle connections of 30 seconds or more do no harm.")
-	line("Names", "%s has to be resolved by %s.", host, map[bool]string{true: "the proxy", false: "this machine (DNS)"}[e.proxy != nil])
+	if !isAddress(host) {
+		line("Names", "%s has to be resolved by %s.", host, map[bool]string{true: "the proxy", false: "this machine (DNS)"}[e.proxy != nil])
+	}
 
 	section("Please leave alone")
 	point("Do not end connections because they are old or have carried much.")
@@ -95,6 +100,9 @@ func (e *examination) firewallText(addresses []string) string {
 	if e.proxy == nil {
 		point("None was found on this machine (%s). If there is one, tell its address, and how it wants a login, to the agent's administrator.", e.wayFrom())
 	}
+	if pac := e.way().PAC; pac != "" {
+		point("This machine is told to choose its proxy by the script %s, which the agent does not run: please tell which proxy it gives for %s.", pac, host)
+	}
 	point("It has to allow CONNECT to %s:%s, without a limit of time.", host, port)
 	point("The agent logs in with Basic, Digest, NTLM or Negotiate (Kerberos); an account of its own, whose password does not expire, is best.")
 
@@ -103,13 +111,33 @@ func (e *examination) firewallText(addresses []string) string {
 	return b.String()
 }
 
-// wayFrom is who settled which way out is taken.
-func (e *examination) wayFrom() string {
-	way, err := e.Egress.Way(e.relay)
-	if err != nil {
-		return "unknown"
+// way is the way out that is taken, as far as it is known.
+func (e *examination) way() egress.Way {
+	way, _ := e.Egress.Way(e.relay) // was asked before, and was understood
+	return way
+}
+
+func (e *examination) wayFrom() string { return e.way().Source }
+
+// sources are the addresses from which the machine connects: the one that the
+// kernel chooses for the destination, or all where that is not known.
+func (e *examination) sources(addresses []string) []string {
+	peer, destinations := e.relay, addresses
+	if e.proxy != nil {
+		peer, destinations = e.proxy, []string{e.proxy.Hostname()}
 	}
-	return way.Source
+	for _, address := range destinations {
+		// A UDP socket that is connected has chosen; nothing is sent.
+		conn, err := net.DialTimeout("udp", net.JoinHostPort(address, portOf(peer)), e.Step)
+		if err != nil {
+			continue
+		}
+		defer conn.Close()
+		if local, ok := conn.LocalAddr().(*net.UDPAddr); ok {
+			return []string{local.IP.String()}
+		}
+	}
+	return ownAddresses()
 }
 
 // ownAddresses are this machine's, loopback and link-local left out.

@@ -36,6 +36,9 @@ func (e *examination) names(ctx context.Context) {
 			r.Remedy = "Check the proxy's name for spelling, and that this machine uses the company's own name servers."
 		}
 	})
+	if isAddress(e.relay.Hostname()) {
+		return
+	}
 	e.check(CheckDNS, e.relay.Hostname(), func(r *Result) {
 		if e.lookUp(ctx, r, e.relay); r.Status == Fail {
 			r.warn(r.Message, "Nothing has to be done where the proxy looks names up, as is usual; if proxy-connect fails, ask for public names to be resolved.")
@@ -157,6 +160,11 @@ func texts(list []netip.Addr) []string {
 		out[i] = a.String()
 	}
 	return out
+}
+
+func isAddress(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err == nil
 }
 
 func isLoopback(host string) bool {

@@ -32,11 +32,14 @@ func networkText(ctx context.Context) string {
 	return b.String()
 }
 
-// routes are the kernel's own tables on Linux, and what the system's tool
-// prints elsewhere.
+// routes are what the system's own tool prints; on Linux without it, the
+// kernel's tables.
 func routes(ctx context.Context) string {
 	switch runtime.GOOS {
 	case "linux":
+		if path, err := exec.LookPath("ip"); err == nil {
+			return output(ctx, path, "-4", "route") + output(ctx, path, "-6", "route")
+		}
 		var b strings.Builder
 		for _, path := range []string{"/proc/net/route", "/proc/net/ipv6_route"} {
 			text, err := os.ReadFile(path)

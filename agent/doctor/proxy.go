@@ -54,10 +54,10 @@ func (e *examination) tunnelling(ctx context.Context) {
 		conn, err := e.Egress.Dial(ctx, e.relay)
 		if err == nil {
 			_ = conn.Close()
-			r.pass(fmt.Sprintf("The proxy connects to %s:%s (%.1f ms).", e.relay.Hostname(), portOf(e.relay), ms(time.Since(started))))
+			r.pass(fmt.Sprintf("The proxy connects to %s (%.1f ms).", hostPort(e.relay), ms(time.Since(started))))
 			return
 		}
-		explainDial(r, e.relay.Host, err, fmt.Sprintf("Ask whoever runs the proxy to allow CONNECT to %s:%s.", e.relay.Hostname(), portOf(e.relay)))
+		explainDial(r, e.relay.Host, err, fmt.Sprintf("Ask whoever runs the proxy to allow CONNECT to %s.", hostPort(e.relay)))
 		if e.reachableDirectly(ctx) {
 			r.Facts["reachableDirectly"] = true
 			r.Remedy += " Without the proxy the relay can be reached from here: proxy: none (--proxy none) would do as well."

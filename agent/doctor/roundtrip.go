@@ -19,38 +19,37 @@ const slowTrip = 500 * time.Millisecond
 // roundTrip measures small requests over one kept connection.
 func (e *examination) roundTrip(ctx context.Context) {
 	e.onTheWay(CheckRoundTrip, hostOf(e.relay), func(r *Result) {
+		// The first only makes sure that there is a connection.
+		_, _ = e.get(ctx, "healthz")
 		var took []time.Duration
-		lost, opened := 0, 0
-		for i := 0; i <= samples; i++ {
-			reused := false
-			traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) { reused = info.Reused }})
+		lost, cut := 0, 0
+		for range samples {
+			kept := false
+			traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) { kept = info.Reused }})
 			a, err := e.get(traced, "healthz")
 			switch {
 			case err != nil:
 				lost++
-			case !reused: // it took the opening of a connection too
-				opened++
+			case !kept: // it took the opening of a connection too
+				cut++
 			default:
 				took = append(took, a.took)
 			}
-			if ctx.Err() != nil || len(took) == samples {
-				break
-			}
 		}
-		e.judgeTrips(r, took, lost, opened)
+		e.judgeTrips(r, took, lost, cut)
 	})
 }
 
-// judgeTrips settles r. The first connection may be a new one; more than that
-// means that something does not keep them.
-func (e *examination) judgeTrips(r *Result, took []time.Duration, lost, opened int) {
-	r.Facts["samples"], r.Facts["lost"], r.Facts["newConnections"] = len(took)+lost+opened, lost, opened
-	if len(took) == 0 {
-		if lost > 0 {
-			r.fail(fmt.Sprintf("None of %d requests over one connection was answered.", lost), "The connection breaks as soon as it is used: look at devices on the way, and at the relay's log.")
-		} else {
-			r.warn("Every request needed a new connection.", "A device on the way does not keep connections open: have "+e.relay.Hostname()+" exempted from inspection.")
-		}
+// judgeTrips settles r. took are the round trips over a connection that was
+// kept; for cut ones a new connection had to be opened.
+func (e *examination) judgeTrips(r *Result, took []time.Duration, lost, cut int) {
+	r.Facts["samples"], r.Facts["lost"], r.Facts["newConnections"] = samples, lost, cut
+	switch {
+	case lost == samples:
+		r.fail(fmt.Sprintf("None of %d requests over one connection was answered.", samples), "The connection breaks as soon as it is used: look at devices on the way, and at the relay's log.")
+		return
+	case len(took) == 0:
+		r.warn("Every request needed a new connection.", "A device on the way does not keep connections open: have "+e.relay.Hostname()+" exempted from inspection.")
 		return
 	}
 	slices.Sort(took)
@@ -59,10 +58,11 @@ func (e *examination) judgeTrips(r *Result, took []time.Duration, lost, opened i
 	message := fmt.Sprintf("A round trip takes %.1f ms (median of %d; %.1f to %.1f ms), none lost.", ms(median), len(took), ms(least), ms(most))
 	switch {
 	case lost > 0:
-		r.warn(fmt.Sprintf("A round trip takes %.1f ms (median), but %d of %d requests were lost.", ms(median), lost, len(took)+lost),
+		r.warn(fmt.Sprintf("A round trip takes %.1f ms (median), but %d of %d requests were lost.", ms(median), lost, samples),
 			"The line loses packets or cuts connections: look at this machine's network, and at devices on the way.")
-	case opened > 1:
-		r.warn(fmt.Sprintf("%s But the connection was cut %d times between them.", message, opened-1), "A device on the way does not keep connections open: have "+e.relay.Hostname()+" exempted from inspection.")
+	case cut > 0:
+		r.warn(fmt.Sprintf("A round trip takes %.1f ms (median), but %d of %d requests found the connection cut.", ms(median), cut, samples),
+			"A device on the way does not keep connections open: have "+e.relay.Hostname()+" exempted from inspection.")
 	case median > slowTrip:
 		r.warn(message, "Every request takes that long more: if this line is not a satellite's, ask for a shorter way to the relay.")
 	default:

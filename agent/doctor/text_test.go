@@ -90,13 +90,13 @@ func TestTheFirewallRequestIsCompleteForWhoeverActsOnIt(t *testing.T) {
 	}
 	direct := request(egress.ProxyNone)
 	for _, says := range []string{hostname(), "To 127.0.0.1, TCP port 8443", "outbound only", "TLS 1.2 or newer (SNI: 127.0.0.1)", "websocket (RFC 6455, subprotocol sallyport.v1)",
-		"GET /tunnel", "every 4 seconds", "allow by name", "exempt 127.0.0.1 from inspection", "doctor --relay https://127.0.0.1:8443"} {
+		"GET /tunnel", "every 4 seconds", "exempt 127.0.0.1 from inspection", "doctor --relay https://127.0.0.1:8443"} {
 		if !strings.Contains(direct, says) {
 			t.Errorf("it does not say %q:\n%s", says, direct)
 		}
 	}
 	through := request("http://svc:opensesame@proxy.test:3128")
-	for _, says := range []string{"To the proxy proxy.test, TCP port 3128", "CONNECT 127.0.0.1:8443", "resolved by the proxy"} {
+	for _, says := range []string{"To the proxy proxy.test, TCP port 3128", "CONNECT 127.0.0.1:8443", "Proxy to 127.0.0.1, TCP port 8443"} {
 		if !strings.Contains(through, says) {
 			t.Errorf("it does not say %q:\n%s", says, through)
 		}
@@ -106,6 +106,10 @@ func TestTheFirewallRequestIsCompleteForWhoeverActsOnIt(t *testing.T) {
 	}
 	if socks := request("socks5://proxy.test"); !strings.Contains(socks, "TCP port 1080") || !strings.Contains(socks, "SOCKS5 to 127.0.0.1, port 8443") {
 		t.Errorf("%s", socks)
+	}
+	c.Relay = "https://localhost:8443"
+	if named := request(egress.ProxyNone); !strings.Contains(named, "127.0.0.1") || !strings.Contains(named, "allow by name") || !strings.Contains(named, "localhost has to be resolved by this machine (DNS)") {
+		t.Errorf("%s", named)
 	}
 	c.Relay = ""
 	if _, err := FirewallRequest(t.Context(), Options{Config: c}); err == nil || !strings.Contains(err.Error(), "--relay URL") {
