@@ -46,12 +46,15 @@ func (e *examination) silence(ctx context.Context) {
 // explainNoTrial is for a relay that holds no websocket in silence.
 func explainNoTrial(r *Result, host string, ws *websocket.Conn, err error) {
 	var answer *egress.DialError
+	errors.As(err, &answer)
 	switch {
 	case err == nil:
 		_ = ws.Close()
 		fallthrough
-	case errors.As(err, &answer) && answer.Fault == egress.FaultNotRelay:
+	case answer != nil && answer.Fault == egress.FaultNotRelay:
 		r.Status, r.Message = Skip, "Not tried: this relay is of a version that holds no websocket in silence."
+	case answer != nil && answer.Fault == egress.FaultBusy:
+		r.Status, r.Message = Skip, "Not tried: the relay holds enough websockets in silence at this moment."
 	default:
 		explainUpgrade(r, host, err)
 	}

@@ -302,6 +302,11 @@ func TestSilence(t *testing.T) {
 		r := examineWith(t, serve(t, &fakeRelay{}), "", func(o *Options) { o.Idle = time.Millisecond })
 		expect(t, r, CheckIdle, Skip, "version")
 	})
+	t.Run("a relay that holds enough of them", func(t *testing.T) {
+		busy := func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "later", http.StatusTooManyRequests) }
+		r := examineWith(t, serve(t, &fakeRelay{trial: busy}), "", func(o *Options) { o.Idle = time.Millisecond })
+		expect(t, r, CheckIdle, Skip, "enough")
+	})
 	t.Run("cut", func(t *testing.T) {
 		cut := func(w http.ResponseWriter, r *http.Request) {
 			if conn, err := swallow(w, r, proto.TrialSubprotocol); err == nil {

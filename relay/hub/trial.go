@@ -10,11 +10,19 @@ import (
 	"go.uber.org/zap"
 
 	"sallyport/proto"
+	"sallyport/relay/throttle"
 )
 
-// maxTrials is how many trials may be open at once: anybody may open one, and
-// each holds a socket and a goroutine.
-const maxTrials = 32
+// How many trials may be open at once, in all and from one address: anybody may
+// open one, and each holds a socket and a goroutine.
+const (
+	maxTrials      = 32
+	maxTrialsOfOne = 4
+)
+
+func newTrials() *doorstep {
+	return &doorstep{most: maxTrials, mostOfOne: maxTrialsOfOne, byAddress: make(map[string]int)}
+}
 
 // wantsTrial reports whether a request asks for a trial; see
 // proto.TrialSubprotocol.
@@ -24,28 +32,27 @@ func wantsTrial(r *http.Request) bool {
 
 // trial holds a websocket in silence until the other end has seen enough.
 func (h *Hub) trial(w http.ResponseWriter, r *http.Request) {
-	select {
-	case h.trials <- struct{}{}:
-	default:
-		refuseHTTP(w, http.StatusServiceUnavailable, time.Minute, "Too many trials are open at this moment.")
+	address := throttle.ByAddress(r.RemoteAddr)
+	if limit := h.trials.enter(address); limit != nil {
+		refuseHTTP(w, limit.status, time.Minute, "Too many trials are open at this moment.")
 		return
 	}
 	upgrader := websocket.Upgrader{Subprotocols: []string{proto.TrialSubprotocol}, CheckOrigin: h.upgrader.CheckOrigin}
 	ws, err := upgrader.Upgrade(w, r, nil)
 	if err != nil {
-		<-h.trials
+		h.trials.leave(address, false)
 		h.log.Info("websocket upgrade failed", zap.String("remote", r.RemoteAddr), zap.Error(err))
 		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
-		<-h.trials
+		h.trials.leave(address, false)
 		_ = ws.Close()
 		return
 	}
 	h.work.Go(func() {
-		defer func() { <-h.trials }()
+		defer h.trials.leave(address, false)
 		h.await(ws)
 	})
 }
