@@ -62,6 +62,9 @@ type Options struct {
 	AllowPlaintext bool
 	Log            *zap.Logger
 	Clock          func() time.Time
+	// Addresses are this machine's; when they change, a waiting slot dials at
+	// once. Default net.InterfaceAddrs.
+	Addresses func() ([]net.Addr, error)
 
 	// RetryFirst and RetryLimit are the ceilings of the first and of any wait
 	// between attempts. Default 1 s and 60 s.
@@ -100,6 +103,9 @@ func New(opts Options) *Link {
 	}
 	if opts.Egress == nil {
 		opts.Egress = &egress.Egress{}
+	}
+	if opts.Addresses == nil {
+		opts.Addresses = net.InterfaceAddrs
 	}
 	defaultTo(&opts.RetryFirst, time.Second)
 	defaultTo(&opts.RetryLimit, time.Minute)
@@ -161,7 +167,8 @@ func (l *Link) Run(ctx context.Context) error {
 
 // hold keeps one tunnel up.
 func (l *Link) hold(ctx context.Context, slot int) {
-	backoff := retry.Backoff{First: l.opts.RetryFirst, Limit: l.opts.RetryLimit, Settled: settled, Rand: rand.Float64}
+	fresh := retry.Backoff{First: l.opts.RetryFirst, Limit: l.opts.RetryLimit, Settled: settled, Rand: rand.Float64}
+	backoff := fresh
 	var leaving *tunnel // asked by the relay to be replaced, and still in use
 	for ctx.Err() == nil {
 		l.status.connecting(slot)
@@ -182,7 +189,9 @@ func (l *Link) hold(ctx context.Context, slot int) {
 		} else {
 			wait, leaving = l.keep(ctx, t, &backoff)
 		}
-		pause(ctx, wait)
+		if l.pause(ctx, wait) {
+			backoff = fresh
+		}
 	}
 	if leaving != nil {
 		leaving.finish()
@@ -199,7 +208,7 @@ func (l *Link) keep(ctx context.Context, t *tunnel, backoff *retry.Backoff) (tim
 		l.log.Warn("this machine's clock differs from the relay's", zap.Duration("ahead", off))
 	}
 	select {
-	case <-t.ended:
+	case <-t.session.Ended(): // and not only when its requests have ended, too
 		lived := l.opts.Clock().Sub(t.since)
 		backoff.Succeeded(lived)
 		wait := backoff.Next()
@@ -251,17 +260,4 @@ func (l *Link) logFailure(slot int, err error, wait time.Duration) {
 		return
 	}
 	l.log.Warn("relay not reached", zap.Int("slot", slot), zap.Error(err), zap.Duration("retryIn", wait))
-}
-
-// pause waits for d or the end of ctx.
-func pause(ctx context.Context, d time.Duration) {
-	if d <= 0 {
-		return
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }

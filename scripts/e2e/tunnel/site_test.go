@@ -133,6 +133,7 @@ type relay struct {
 	server    *httptest.Server
 	net       *testkit.Forwarder
 	heartbeat time.Duration
+	clock     func() time.Time // nil: the machine's
 	log       *zap.Logger
 }
 
@@ -158,7 +159,7 @@ func newRelay(t *testing.T, secure bool) *relay {
 
 func (r *relay) start(address string, secure bool) {
 	r.t.Helper()
-	r.hub = hub.New(hub.Options{Directory: r.dir, Events: r.events, Log: r.log, RelayID: "rly_1", Heartbeat: r.heartbeat})
+	r.hub = hub.New(hub.Options{Directory: r.dir, Events: r.events, Log: r.log, RelayID: "rly_1", Heartbeat: r.heartbeat, Clock: r.clock})
 	mux := http.NewServeMux()
 	mux.Handle(proto.TunnelPath, r.hub)
 	r.server = httptest.NewUnstartedServer(mux)
