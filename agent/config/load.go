@@ -40,6 +40,7 @@ func Options() []Option {
 		{"proxyCaFile", "proxy-ca-file", "SALLYPORT_PROXY_CA_FILE", "PEM file of further authorities to trust for an https proxy itself", false},
 		{"targetProxy", "target-proxy", "SALLYPORT_TARGET_PROXY", "proxy to applications: none, environment or a URL", false},
 		{"targetCaFile", "target-ca-file", "SALLYPORT_TARGET_CA_FILE", "PEM file of further authorities to trust for applications", false},
+		{"maxRequestBody", "max-request-body", "SALLYPORT_MAX_REQUEST_BODY", "longest body of a request that is sent on, such as 2GiB", false},
 		{"logLevel", "log-level", "SALLYPORT_LOG_LEVEL", "debug, info, warn or error", false},
 		{"logFormat", "log-format", "SALLYPORT_LOG_FORMAT", "json or console", false},
 	}
