@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -56,6 +57,9 @@ type Sources struct {
 // Load puts the configuration together: flag, then environment, then file, then
 // default.
 func Load(s Sources) (Config, error) {
+	if err := s.refusePasswords(); err != nil {
+		return Config{}, err
+	}
 	c := Defaults()
 	if path := s.Path(); path != "" {
 		if err := c.readFile(path); err != nil {
@@ -70,6 +74,22 @@ func Load(s Sources) (Config, error) {
 		}
 	}
 	return c, nil
+}
+
+// refusePasswords refuses those on a command line, which every user of the
+// machine can read.
+func (s Sources) refusePasswords() error {
+	for _, name := range []string{"proxy", "target-proxy"} {
+		u, err := url.Parse(s.Flags[name])
+		if err != nil || u.User == nil {
+			continue
+		}
+		if _, holds := u.User.Password(); holds {
+			return fmt.Errorf("--%s holds a password, and every user of this machine can read a command line: "+
+				"set it in the configuration file or the environment", name)
+		}
+	}
+	return nil
 }
 
 // Path is the file that is read: the one that was named, or FileName in the
