@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -23,6 +24,7 @@ type Site struct {
 	Inside  netip.Addr // the site's own address on the cable; unreachable from outside
 	Outside netip.Addr // the other end, in the namespace of the test: where a relay can listen
 	inner   string     // the interface inside
+	outer   string     // and outside
 }
 
 // sitePrefix begins the names of our namespaces; the process id of the test
@@ -31,6 +33,12 @@ type Site struct {
 const sitePrefix = "sally-"
 
 var sites atomic.Int32
+
+// given are the addresses that sites of this process have, or are about to.
+var given struct {
+	sync.Mutex
+	outside map[netip.Addr]bool
+}
 
 // NewSite makes a site for the length of the test. It needs root on Linux with
 // ip and iptables, and skips the test by name where those are absent.
@@ -44,7 +52,8 @@ func NewSite(t testing.TB) *Site {
 	outside, inside := freePair(t)
 	id := fmt.Sprintf("%d-%d", os.Getpid(), sites.Add(1))
 	s := &Site{Name: sitePrefix + id, Inside: inside, Outside: outside, inner: "eth0"}
-	outer := "sy" + id // an interface name has at most 15 characters
+	s.outer = "sy" + id // an interface name has at most 15 characters
+	outer := s.outer
 
 	t.Cleanup(func() {
 		// Deleting one end of the cable deletes the other.
@@ -112,6 +121,19 @@ func (s *Site) Unplug(t testing.TB, out bool) {
 	s.must(t, "ip", "link", "set", s.inner, state)
 }
 
+// Move takes the site's address away and gives it another, as when a machine
+// changes its network: what is connected stays connected to nobody. Outside
+// stays, and can be reached from the new address.
+func (s *Site) Move(t testing.TB) {
+	t.Helper()
+	gateway, inside := freePair(t)
+	s.must(t, "ip", "addr", "flush", "dev", s.inner, "scope", "global")
+	must(t, "ip", "addr", "add", gateway.String()+"/30", "dev", s.outer)
+	s.must(t, "ip", "addr", "add", inside.String()+"/30", "dev", s.inner)
+	s.must(t, "ip", "route", "add", s.Outside.String()+"/32", "via", gateway.String())
+	s.Inside = inside
+}
+
 // command is how a program is run inside the site.
 func (s *Site) command(path string, args []string) (string, []string) {
 	return "ip", append([]string{"netns", "exec", s.Name, path}, args...)
@@ -132,9 +154,11 @@ func must(t testing.TB, path string, args ...string) {
 }
 
 // freePair finds two neighbouring addresses of 10.213.0.0/16 that no interface
-// of this machine has.
+// of this machine has, and no other site has been given.
 func freePair(t testing.TB) (outside, inside netip.Addr) {
 	t.Helper()
+	given.Lock()
+	defer given.Unlock()
 	taken, err := net.InterfaceAddrs()
 	if err != nil {
 		t.Fatal(err)
@@ -146,11 +170,18 @@ next:
 		binary.BigEndian.PutUint32(ip[:], 10<<24|213<<16|(first+i)%(1<<14)<<2)
 		outside = netip.AddrFrom4(ip).Next()
 		inside = outside.Next()
+		if given.outside[outside] {
+			continue
+		}
 		for _, a := range taken {
 			if n, ok := a.(*net.IPNet); ok && n.Contains(outside.AsSlice()) {
 				continue next
 			}
 		}
+		if given.outside == nil {
+			given.outside = make(map[netip.Addr]bool)
+		}
+		given.outside[outside] = true
 		return outside, inside
 	}
 	t.Fatal("no free addresses in 10.213.0.0/16")
