@@ -85,6 +85,9 @@ func BadAnswer(host string, resp *http.Response) *DialError {
 		e.Remedy = "name it in proxy, with proxyUser and proxyPasswordFile"
 	case code == http.StatusTooManyRequests || code == http.StatusServiceUnavailable:
 		e.Fault, e.Text = FaultBusy, fmt.Sprintf("%s asks to come back later (%s): %s", host, resp.Status, excerpt)
+	case code == http.StatusBadGateway || code == http.StatusGatewayTimeout:
+		e.Fault, e.Text = FaultBusy, fmt.Sprintf("%s is there, but the relay behind it is not (%s)", host, resp.Status)
+		e.Remedy = "wait: the relay is being restarted, perhaps; else tell whoever runs it"
 	case code == http.StatusUnauthorized || code == http.StatusForbidden:
 		e.Fault, e.Text = FaultDenied, fmt.Sprintf("%s, or a proxy before it, denies access (%s): %s", host, resp.Status, excerpt)
 	case code/100 == 3:

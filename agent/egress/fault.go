@@ -15,7 +15,7 @@ const (
 	FaultProxy            Fault = "proxy"             // the proxy won't let through
 	FaultProxyAuth        Fault = "proxy_auth"        // the proxy wants a login, or refuses the one it was given
 	FaultDenied           Fault = "denied"            // something in between, or the relay, answers 401 or 403
-	FaultBusy             Fault = "busy"              // 429 or 503: later
+	FaultBusy             Fault = "busy"              // 429, 502, 503 or 504: later
 	FaultPortal           Fault = "captive_portal"    // a web page came instead
 	FaultNotRelay         Fault = "not_a_relay"       // another server
 )

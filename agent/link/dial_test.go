@@ -106,6 +106,11 @@ func TestEachWayToFailHasItsOwnWords(t *testing.T) {
 			w.Header().Set("Retry-After", "86400")
 			w.WriteHeader(http.StatusTooManyRequests)
 		}, "come back later (429", 4 * time.Minute},
+		{"balancer without a relay", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/html")
+			w.WriteHeader(http.StatusBadGateway)
+			fmt.Fprint(w, "<html>nginx</html>")
+		}, "the relay behind it is not (502 Bad Gateway)", 0},
 		{"captive portal", func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "text/html")
 			fmt.Fprint(w, "<html>Welcome to the hotel</html>")
