@@ -70,7 +70,7 @@ type Hub struct {
 	log      *zap.Logger
 	upgrader websocket.Upgrader
 	doorstep *doorstep
-	trials   trials
+	trials   *doorstep // trials that are open
 	metrics  *metrics
 	readers  sync.Pool // *bufio.Reader, for answers
 	chunks   sync.Pool // *[mux.Chunk]byte, for uploads
@@ -138,6 +138,7 @@ func New(opts Options) *Hub {
 			CheckOrigin: func(r *http.Request) bool { return r.Header.Get("Origin") == "" },
 		},
 		doorstep: newDoorstep(opts),
+		trials:   newTrials(),
 		agents:   make(map[string]*agent),
 		arrivals: make(map[*arrival]struct{}),
 		moved:    make(chan struct{}),

@@ -135,7 +135,6 @@ type relay struct {
 	heartbeat time.Duration
 	clock     func() time.Time // nil: the machine's
 	log       *zap.Logger
-	change    func(*hub.Options) // of the next relay; may be nil
 }
 
 func newRelay(t *testing.T, secure bool) *relay {
@@ -160,11 +159,7 @@ func newRelay(t *testing.T, secure bool) *relay {
 
 func (r *relay) start(address string, secure bool) {
 	r.t.Helper()
-	opts := hub.Options{Directory: r.dir, Events: r.events, Log: r.log, RelayID: "rly_1", Heartbeat: r.heartbeat, Clock: r.clock}
-	if r.change != nil {
-		r.change(&opts)
-	}
-	r.hub = hub.New(opts)
+	r.hub = hub.New(hub.Options{Directory: r.dir, Events: r.events, Log: r.log, RelayID: "rly_1", Heartbeat: r.heartbeat, Clock: r.clock})
 	mux := http.NewServeMux()
 	mux.Handle(proto.TunnelPath, r.hub)
 	r.server = httptest.NewUnstartedServer(mux)
