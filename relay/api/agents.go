@@ -213,3 +213,21 @@ func (h *handler) enrol(ctx context.Context, in *enrolling) (*identityAnswer, er
 	}
 	return &identityAnswer{Body: Identity{AgentID: e.AgentID, InstanceID: e.InstanceID, AgentName: e.AgentName, RelayID: e.RelayID}}, nil
 }
+
+// leaving is what an instance sends to end its own enrolment.
+type leaving struct {
+	AgentID    string `query:"agentId" maxLength:"64" doc:"The machine's agent."`
+	InstanceID string `query:"instanceId" maxLength:"64" doc:"The machine."`
+	Signature  string `header:"Sallyport-Leave" maxLength:"128" doc:"Ed25519 signature by the key that was enrolled, over SHA-256 of \"sallyport leave 1\", the relay's id, agentId and instanceId, each preceded by its length as 8 bytes, big endian; base64."`
+	address    string
+}
+
+// Resolve notes where the request came from (huma.Resolver).
+func (l *leaving) Resolve(ctx huma.Context) []error {
+	l.address = ctx.RemoteAddr()
+	return nil
+}
+
+func (h *handler) leave(ctx context.Context, in *leaving) (*nothing, error) {
+	return nil, h.Registry.Unenrol(ctx, registry.UnenrolRequest{AgentID: in.AgentID, InstanceID: in.InstanceID, Signature: in.Signature, Address: in.address})
+}

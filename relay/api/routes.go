@@ -28,6 +28,7 @@ func (h *handler) routes() {
 	route(h, "DELETE", "/agents/{id}/instances/{instanceId}", agents, "Remove a machine from an agent", 204, h.removeInstance)
 	route(h, "POST", "/agents/{id}/enrollments", agents, "Make a one-time enrolment code", 201, h.createEnrolment)
 	route(h, "POST", "/enroll", agents, "Exchange an enrolment code for an identity", 201, h.enrol, noLogin)
+	route(h, "DELETE", "/enroll", agents, "End the enrolment of the machine that asks", 204, h.leave, noLogin)
 
 	route(h, "GET", "/connections", connections, "List connections", 200, h.listConnections)
 	route(h, "POST", "/connections", connections, "Create a connection", 201, h.createConnection)

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"sallyport/proto"
 )
 
 func enrolBody(t *testing.T, code string) string {
@@ -48,6 +50,24 @@ func TestAgentIsMadeAndEnrolledByAOneTimeCode(t *testing.T) {
 	}
 	if a := relay.expect(200, "GET", "/api/v1/agents/"+id, ""); a.text(t, "instances.0.hostname") != "erp-1" || a.json(t, "instances.1") != nil {
 		t.Errorf("%s", a.body)
+	}
+}
+
+func TestAMachineLeavesByItsOwnKey(t *testing.T) {
+	relay := startRelay(t, "")
+	id := relay.expect(201, "POST", "/api/v1/agents", `{"name":"Plant 2"}`).text(t, "id")
+	code := relay.expect(201, "POST", "/api/v1/agents/"+id+"/enrollments", "").text(t, "code")
+	public, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := relay.expect(201, "POST", "/api/v1/enroll", `{"code":"`+code+`","publicKey":"`+base64.StdEncoding.EncodeToString(public)+`","hostname":"erp-1"}`, "Authorization:")
+	instance := e.text(t, "instanceId")
+	call := "/api/v1/enroll?agentId=" + id + "&instanceId=" + instance
+	relay.expect(401, "DELETE", call, "", "Authorization:")
+	relay.expect(204, "DELETE", call, "", "Authorization:", proto.HeaderLeave+": "+proto.SignLeave(key, e.text(t, "relayId"), id, instance))
+	if a := relay.expect(200, "GET", "/api/v1/agents/"+id, ""); a.json(t, "instances.0") != nil {
+		t.Errorf("still there: %s", a.body)
 	}
 }
 

@@ -123,7 +123,7 @@ func TestDocumentDescribesEveryCallOfTheContract(t *testing.T) {
 		t.Errorf("openapi %v", d.doc["openapi"])
 	}
 	calls := map[string]string{
-		"/agents": "get post", "/agents/{id}": "get patch delete", "/agents/{id}/enrollments": "post", "/enroll": "post",
+		"/agents": "get post", "/agents/{id}": "get patch delete", "/agents/{id}/enrollments": "post", "/enroll": "post delete",
 		"/connections": "get post", "/connections/{id}": "get put delete", "/connections/test": "post", "/connections/{id}/test": "post",
 		"/connections/{id}/session": "get delete", "/connections/{id}/proxy/{path}": "get head post put patch delete options",
 		"/events": "get", "/audit": "get", "/tokens": "get post", "/tokens/{id}": "delete", "/me": "get",

@@ -85,10 +85,7 @@ func (r *Registry) Enrol(ctx context.Context, req EnrolRequest) (Enrolled, error
 	}
 	from := throttle.ByAddress(req.Address)
 	if wait := r.enrolTries.Take(from); wait > 0 {
-		seconds := int(wait/time.Second) + 1
-		return Enrolled{}, &proto.Error{Code: proto.CodeTooManyRequests, Detail: "Too many enrolment codes were tried from this address.",
-			Hint:  fmt.Sprintf("Try again in %d seconds.", seconds),
-			Facts: map[string]string{"retryAfter": fmt.Sprint(seconds)}}
+		return Enrolled{}, triedTooOften(wait, "Too many enrolment codes were tried from this address.")
 	}
 	in := store.Instance{ID: store.NewID("ins"), PublicKey: req.PublicKey, Hostname: req.Hostname,
 		OS: req.OS, Arch: req.Arch, Version: req.Version, EnrolledAt: r.Store.Now()}
