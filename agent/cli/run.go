@@ -31,7 +31,7 @@ func newRun(w World) *cobra.Command {
 		Long:  "Hold the tunnels and serve requests, until SIGINT or SIGTERM; requests under way may finish. A second signal ends it at once.",
 		Args:  cobra.NoArgs,
 	}
-	load := addOptions(cmd, w, slices.Concat([]string{"data", "relay"}, egressFlags, []string{"target-proxy", "target-ca-file", "log-level", "log-format"})...)
+	load := addOptions(cmd, w, slices.Concat([]string{"data", "relay"}, egressFlags, []string{"target-proxy", "target-ca-file", "max-request-body", "max-request-body", "log-level", "log-format"})...)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := load()
 		if err != nil {
@@ -106,13 +106,18 @@ func newAgent(c config.Config, w World, identity config.Identity, log *zap.Logge
 	if err := link.CheckRelay(relay, c.AllowPlaintextRelay); err != nil {
 		return nil, err
 	}
+	limit, err := c.RequestBodyLimit()
+	if err != nil {
+		return nil, err
+	}
 	a := &agent{identity: identity, relay: relay.String(), started: time.Now(), transport: transport}
-	a.forwarder = forward.New(forward.Options{Transport: a.transport, Log: log.Named("forward")})
+	a.forwarder = forward.New(forward.Options{Transport: a.transport, MaxBody: limit, Log: log.Named("forward")})
 	a.link = link.New(link.Options{
 		Relay:          relay,
 		Identity:       link.Identity{AgentID: identity.AgentID, InstanceID: identity.InstanceID, Key: identity.Key()},
 		Machine:        link.Machine{Hostname: hostname(), OS: runtime.GOOS, Arch: runtime.GOARCH, Version: buildinfo.Version()},
 		Serve:          a.forwarder.Serve,
+		Refuse:         a.forwarder.Refuse,
 		Egress:         way,
 		AllowPlaintext: c.AllowPlaintextRelay,
 		Log:            log.Named("link"),

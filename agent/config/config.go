@@ -8,11 +8,13 @@ package config
 import (
 	"crypto/x509"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"os"
 	"strings"
 
+	"github.com/dustin/go-humanize"
 	"golang.org/x/net/http/httpproxy"
 )
 
@@ -30,6 +32,7 @@ type Config struct {
 	ProxyCAFile         string `yaml:"proxyCaFile"`
 	TargetProxy         string `yaml:"targetProxy"`
 	TargetCAFile        string `yaml:"targetCaFile"`
+	MaxRequestBody      string `yaml:"maxRequestBody"`
 	LogLevel            string `yaml:"logLevel"`
 	LogFormat           string `yaml:"logFormat"`
 }
@@ -83,6 +86,10 @@ targetProxy: none
 # A PEM file of authorities to trust for applications, besides the system's.
 # targetCaFile: /etc/ssl/plant-ca.pem
 
+# The longest body of a request that is sent on to an application, such as 500MB
+# or 2GiB. What is longer is refused. Default: no limit but the relay's own.
+# maxRequestBody: 2GiB
+
 # debug, info, warn or error.
 logLevel: info
 
@@ -93,6 +100,18 @@ logFormat: json
 // Defaults are the values of keys that nobody set.
 func Defaults() Config {
 	return Config{Proxy: "system", TargetProxy: "none", LogLevel: "info", LogFormat: "json"}
+}
+
+// RequestBodyLimit is the longest body of a request in bytes; 0 for no limit.
+func (c Config) RequestBodyLimit() (int64, error) {
+	if c.MaxRequestBody == "" {
+		return 0, nil
+	}
+	n, err := humanize.ParseBytes(c.MaxRequestBody)
+	if err != nil || n > math.MaxInt64 {
+		return 0, fmt.Errorf("maxRequestBody: %q is not a size such as 500MB or 2GiB", c.MaxRequestBody)
+	}
+	return int64(n), nil
 }
 
 // RequestProxy is the proxy setting for applications, nil for none.

@@ -96,6 +96,22 @@ func TestFaultyProxyIsNotQuoted(t *testing.T) {
 	}
 }
 
+func TestPasswordOnTheCommandLineIsRefused(t *testing.T) {
+	for _, name := range []string{"proxy", "target-proxy"} {
+		_, err := Load(Sources{Flags: map[string]string{name: "http://svc:hush@proxy:3128"}})
+		if err == nil || strings.Contains(err.Error(), "hush") || !strings.Contains(err.Error(), "--"+name) {
+			t.Errorf("error %v", err)
+		}
+		if _, err := Load(Sources{Flags: map[string]string{name: "http://svc@proxy:3128"}}); err != nil {
+			t.Error(err)
+		}
+	}
+	env := func(k string) (string, bool) { return "http://svc:hush@proxy:3128", k == "SALLYPORT_PROXY" }
+	if c, err := Load(Sources{Env: env}); err != nil || !strings.Contains(c.Proxy, "hush") {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
 func TestIdentityIsPrivateAndComesBack(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new", "data")
 	if _, err := LoadIdentity(dir); !errors.Is(err, ErrNotEnrolled) {

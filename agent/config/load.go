@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -40,6 +41,7 @@ func Options() []Option {
 		{"proxyCaFile", "proxy-ca-file", "SALLYPORT_PROXY_CA_FILE", "PEM file of further authorities to trust for an https proxy itself", false},
 		{"targetProxy", "target-proxy", "SALLYPORT_TARGET_PROXY", "proxy to applications: none, environment or a URL", false},
 		{"targetCaFile", "target-ca-file", "SALLYPORT_TARGET_CA_FILE", "PEM file of further authorities to trust for applications", false},
+		{"maxRequestBody", "max-request-body", "SALLYPORT_MAX_REQUEST_BODY", "longest body of a request that is sent on, such as 2GiB", false},
 		{"logLevel", "log-level", "SALLYPORT_LOG_LEVEL", "debug, info, warn or error", false},
 		{"logFormat", "log-format", "SALLYPORT_LOG_FORMAT", "json or console", false},
 	}
@@ -55,6 +57,9 @@ type Sources struct {
 // Load puts the configuration together: flag, then environment, then file, then
 // default.
 func Load(s Sources) (Config, error) {
+	if err := s.refusePasswords(); err != nil {
+		return Config{}, err
+	}
 	c := Defaults()
 	if path := s.Path(); path != "" {
 		if err := c.readFile(path); err != nil {
@@ -69,6 +74,22 @@ func Load(s Sources) (Config, error) {
 		}
 	}
 	return c, nil
+}
+
+// refusePasswords refuses those on a command line, which every user of the
+// machine can read.
+func (s Sources) refusePasswords() error {
+	for _, name := range []string{"proxy", "target-proxy"} {
+		u, err := url.Parse(s.Flags[name])
+		if err != nil || u.User == nil {
+			continue
+		}
+		if _, holds := u.User.Password(); holds {
+			return fmt.Errorf("--%s holds a password, and every user of this machine can read a command line: "+
+				"set it in the configuration file or the environment", name)
+		}
+	}
+	return nil
 }
 
 // Path is the file that is read: the one that was named, or FileName in the

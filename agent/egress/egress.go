@@ -192,8 +192,12 @@ func (e *Egress) say(w Way) {
 		return
 	}
 	e.opts.Log.Info("way to the relay", zap.String("way", text))
+	level := zap.InfoLevel
+	if w.PAC != "" {
+		level = zap.WarnLevel
+	}
 	for _, note := range w.Notes {
-		e.opts.Log.Warn("about the way to the relay", zap.String("note", note))
+		e.opts.Log.Log(level, "about the way to the relay", zap.String("note", note))
 	}
 }
 

@@ -34,10 +34,10 @@ func beginKerberos(a attempt) (scheme, error) {
 	file := lookup(a.env, "KRB5_CONFIG", "/etc/krb5.conf")
 	conf, err := config.Load(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("Kerberos is not set up on this machine (there is no %s)", file)
+		return nil, fmt.Errorf("no Kerberos is set up on this machine (there is no %s)", file)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("Kerberos: %s: %w", file, err)
+		return nil, fmt.Errorf("the settings of Kerberos can't be read: %s: %w", file, err)
 	}
 	// By TCP only: the way by UDP waits for answers that firewalls drop, and a
 	// ticket with a Windows user's groups is too long for it anyway.
@@ -50,24 +50,24 @@ func beginKerberos(a attempt) (scheme, error) {
 func (k *kerberos) answer(ctx context.Context, _ challenge) (string, error) {
 	c, err := k.client()
 	if err != nil {
-		return "", fmt.Errorf("Kerberos: %w", err)
+		return "", fmt.Errorf("no Kerberos login: %w", err)
 	}
 	defer c.Destroy()
 	service := "HTTP/" + strings.ToLower(strings.TrimSuffix(k.proxy, "."))
 	negotiation := spnego.SPNEGOClient(c, service)
 	if err := negotiation.AcquireCred(); err != nil {
-		return "", fmt.Errorf("Kerberos: no login as %s in %s: %w", c.Credentials.UserName(), c.Credentials.Domain(), err)
+		return "", fmt.Errorf("no Kerberos login as %s in %s: %w", c.Credentials.UserName(), c.Credentials.Domain(), err)
 	}
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
 	token, err := negotiation.InitSecContext()
 	if err != nil {
-		return "", fmt.Errorf("Kerberos: no ticket for %s: %w", service, err)
+		return "", fmt.Errorf("no Kerberos ticket for %s: %w", service, err)
 	}
 	raw, err := token.Marshal()
 	if err != nil {
-		return "", fmt.Errorf("Kerberos: %w", err)
+		return "", fmt.Errorf("make a Kerberos message: %w", err)
 	}
 	return base64.StdEncoding.EncodeToString(raw), nil
 }

@@ -34,12 +34,12 @@ func beginNegotiate(a attempt) (scheme, error) {
 	}
 	cred, err := acquire()
 	if err != nil {
-		return nil, fmt.Errorf("Windows has no credentials for it: %w", err)
+		return nil, fmt.Errorf("no credentials of Windows for it: %w", err)
 	}
 	c, token, err := negotiate.NewClientContext(cred, "HTTP/"+a.proxy)
 	if err != nil {
 		_ = cred.Release()
-		return nil, fmt.Errorf("Windows can't log in at HTTP/%s: %w", a.proxy, err)
+		return nil, fmt.Errorf("no login of Windows at HTTP/%s: %w", a.proxy, err)
 	}
 	return &windowsLogin{first: token, update: c.Update, release: []func() error{c.Release, cred.Release}}, nil
 }
@@ -53,14 +53,14 @@ func beginOwnNTLM(a attempt) (scheme, error) {
 	}
 	cred, err := sspi.AcquireCredentials("", sspi.NTLMSP_NAME, sspi.SECPKG_CRED_OUTBOUND, nil)
 	if err != nil {
-		return nil, fmt.Errorf("Windows has no credentials for it: %w", err)
+		return nil, fmt.Errorf("no credentials of Windows for it: %w", err)
 	}
 	c := sspi.NewClientContext(cred, sspi.ISC_REQ_CONNECTION)
 	update := func(token []byte) (bool, []byte, error) { return updateContext(c, token) }
 	_, token, err := update(nil)
 	if err != nil {
 		_ = cred.Release()
-		return nil, fmt.Errorf("Windows can't begin: %w", err)
+		return nil, fmt.Errorf("no NTLM of Windows: %w", err)
 	}
 	return &windowsLogin{first: token, update: update, release: []func() error{c.Release, cred.Release}}, nil
 }
@@ -91,7 +91,7 @@ func (w *windowsLogin) answer(_ context.Context, c challenge) (string, error) {
 			return "", errors.New("the proxy's challenge can't be read")
 		}
 		if w.done, token, err = w.update(raw); err != nil {
-			return "", fmt.Errorf("Windows can't answer the proxy's challenge: %w", err)
+			return "", fmt.Errorf("no answer of Windows to the proxy's challenge: %w", err)
 		}
 	}
 	w.sent++

@@ -8,13 +8,26 @@ import (
 type settings struct {
 	source  string            // for a person, such as "Windows proxy settings"
 	proxies map[string]string // host and port by the target's scheme: "https", "http"; "socks" for either
-	bypass  func(target *url.URL) bool
+	bypass  exceptions
 	pac     string // the URL of a script that chooses
 	detect  bool   // a script is looked for in the network (WPAD)
 }
 
+// orElse are these settings, or the others where these name no proxy. What is
+// known of a script stays.
+func (s settings) orElse(other settings) settings {
+	if len(s.proxies) > 0 || len(other.proxies) == 0 && other.pac == "" {
+		return s
+	}
+	if other.pac == "" {
+		other.pac = s.pac
+	}
+	other.detect = other.detect || s.detect
+	return other
+}
+
 // bySystem asks the operating system's settings.
-func (e *Egress) bySystem(target *url.URL) (route, error) {
+func (e *Egress) bySystem(target *url.URL) route {
 	read := e.systemProxy
 	if read == nil {
 		read = systemSettings
@@ -23,29 +36,30 @@ func (e *Egress) bySystem(target *url.URL) (route, error) {
 	if err != nil {
 		r := directly("no proxy in the environment")
 		r.Notes = append(r.Notes, "the system's proxy settings can't be read: "+err.Error())
-		return r, nil
+		return r
 	}
 	return s.route(target)
 }
 
 // route is the way to the target by these settings.
-func (s settings) route(target *url.URL) (route, error) {
+func (s settings) route(target *url.URL) route {
 	r := directly("no proxy in the environment")
 	if s.source != "" {
 		r = directly("no proxy in the environment or the " + s.source)
 	}
+	if isLoopback(target.Hostname()) {
+		return directly("no proxy for this machine itself")
+	}
 	scheme := map[string]string{"https": "https", "wss": "https", "http": "http", "ws": "http"}[target.Scheme]
-	server, found := s.proxies[scheme], "http"
+	server, kind := s.proxies[scheme], "http"
 	if server == "" {
-		server, found = s.proxies["socks"], "socks5"
+		server, kind = s.proxies["socks"], "socks5"
 	}
 	switch {
-	case isLoopback(target.Hostname()):
-		return directly("no proxy for this machine itself"), nil
-	case server != "" && s.bypass != nil && s.bypass(target):
-		r = directly(s.source + ", which make an exception of this host")
+	case server != "" && s.bypass.match(target):
+		return directly("an exception of the " + s.source)
 	case server != "":
-		proxy, err := ParseProxy(withScheme(server, found))
+		proxy, err := ParseProxy(withScheme(server, kind))
 		if err != nil {
 			r.Notes = append(r.Notes, "the "+s.source+" name a proxy in a way that is not understood")
 		} else {
@@ -53,13 +67,14 @@ func (s settings) route(target *url.URL) (route, error) {
 		}
 	}
 	r.PAC = s.pac
+	const direct = ": if the relay is not reached directly, set proxy to the proxy's URL"
 	switch {
 	case s.pac != "" && r.Proxy == nil:
-		r.Notes = append(r.Notes, "the "+s.source+" name the script "+s.pac+" for choosing a proxy, which the agent does not evaluate: if the relay is not reached directly, set proxy to the proxy's URL")
+		r.Notes = append(r.Notes, "the system names the script "+s.pac+" for choosing a proxy, which the agent does not evaluate"+direct)
 	case s.pac != "":
-		r.Notes = append(r.Notes, "the "+s.source+" also name the script "+s.pac+" for choosing a proxy, which the agent does not evaluate")
+		r.Notes = append(r.Notes, "the system also names the script "+s.pac+" for choosing a proxy, which the agent does not evaluate")
 	case s.detect && r.Proxy == nil:
-		r.Notes = append(r.Notes, "the "+s.source+" are to look for a proxy in the network (WPAD), which the agent does not do: if the relay is not reached directly, set proxy to the proxy's URL")
+		r.Notes = append(r.Notes, "the system is to look for a proxy in the network (WPAD), which the agent does not do"+direct)
 	}
-	return r, nil
+	return r
 }

@@ -53,7 +53,7 @@ func (e *Egress) route(target *url.URL) (route, error) {
 		if decided || err != nil {
 			return r, err
 		}
-		return e.bySystem(target)
+		return e.bySystem(target), nil
 	}
 	return via(e.fixed, "the agent's configuration, proxy"), nil
 }

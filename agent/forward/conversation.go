@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"go.uber.org/zap"
+
+	"sallyport/proto"
 )
 
 // conversation is one stream, and the requests that follow one another on it.
@@ -49,6 +51,18 @@ func (f *Forwarder) Serve(ctx context.Context, stream net.Conn) {
 	_ = stream.Close() // all was flushed before, or its failure is known
 	v.in.Reset(nil)
 	readers.Put(v.in)
+}
+
+// Refuse answers a request that is one too many, without reading it: nothing of
+// it has been sent.
+func (f *Forwarder) Refuse(stream net.Conn) {
+	f.log.Warn("request refused: too many at once")
+	out := newAnswer(stream, true)
+	defer out.release()
+	out.sendError(&proto.Error{Code: proto.CodeTooManyRequests, Outcome: proto.OutcomeNotSent,
+		Detail: "The site's agent serves as many requests as it can already.",
+		Hint:   "Send fewer requests at once, or enrol another machine under the agent.",
+		Facts:  map[string]string{"retryAfter": "1"}})
 }
 
 // interrupt lets whoever waits for the stream go.

@@ -20,6 +20,9 @@ type Options struct {
 	Transport http.RoundTripper // performs the requests; its errors are *proto.Error
 	Log       *zap.Logger       // nil means none
 	Clock     func() time.Time  // nil means time.Now
+	// MaxBody is the longest body of a request that is sent on, in bytes. 0: no
+	// limit.
+	MaxBody int64
 }
 
 // Forwarder serves requests. It is safe for concurrent use.
@@ -27,12 +30,13 @@ type Forwarder struct {
 	transport http.RoundTripper
 	log       *zap.Logger
 	clock     func() time.Time
+	maxBody   int64
 	inFlight  atomic.Int64
 }
 
 // New makes a Forwarder.
 func New(o Options) *Forwarder {
-	f := &Forwarder{transport: o.Transport, log: o.Log, clock: o.Clock}
+	f := &Forwarder{transport: o.Transport, log: o.Log, clock: o.Clock, maxBody: o.MaxBody}
 	if f.log == nil {
 		f.log = zap.NewNop()
 	}

@@ -71,6 +71,7 @@ type requestBody struct {
 
 	// mu guards the following.
 	mu      sync.Mutex
+	left    int64 // how much more may be read; -1: no limit
 	reading bool
 	closed  bool
 	ended   bool
@@ -91,11 +92,23 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	n, err := b.from.Read(p)
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.left >= 0 {
+		if b.left -= int64(n); b.left < 0 {
+			n, err = 0, errBodyTooLarge
+		}
+	}
 	b.reading, b.failed = false, err
 	if err != nil || b.closed {
 		b.finish()
 	}
 	return n, err
+}
+
+// tooLarge reports whether the body was longer than it may be.
+func (b *requestBody) tooLarge() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return errors.Is(b.failed, errBodyTooLarge)
 }
 
 func (b *requestBody) Close() error {

@@ -12,9 +12,11 @@ import (
 	"net/http/httptrace"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"sync"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"go.uber.org/zap"
 
 	"sallyport/internal/logging"
@@ -37,6 +39,7 @@ var (
 	past = time.Unix(1, 0) // a deadline that makes whoever waits return at once
 
 	errHeaderTooLarge = errors.New("request header is larger than 64 KiB")
+	errBodyTooLarge   = errors.New("request body is longer than the agent's configuration allows")
 )
 
 // call is one request being served.
@@ -82,6 +85,10 @@ func (v *conversation) readCall() (*call, error) {
 	req.Close = false // about the stream, not about the connection to the target
 	stripHopByHop(req.Header)
 	c.req = req
+	if v.maxBody > 0 && req.ContentLength > v.maxBody {
+		c.refused, c.last = errBodyTooLarge, true
+		return c, nil
+	}
 	c.takeBody(v.in)
 	return c, nil
 }
@@ -103,7 +110,10 @@ func (c *call) takeBody(in *bufio.Reader) {
 		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(whole)), nil }
 		req.Body = io.NopCloser(bytes.NewReader(whole))
 	default:
-		c.body = &requestBody{from: req.Body, over: make(chan struct{})}
+		c.body = &requestBody{from: req.Body, over: make(chan struct{}), left: -1}
+		if c.maxBody > 0 {
+			c.body.left = c.maxBody
+		}
 		req.Body = c.body
 		c.last = true
 	}
@@ -159,7 +169,7 @@ func (c *call) perform() {
 	}
 	resp, err := c.transport.RoundTrip(c.req.WithContext(ctx))
 	if err != nil {
-		c.fail(asError(err))
+		c.fail(c.bodyError(asError(err)))
 		return
 	}
 	defer resp.Body.Close()
@@ -186,7 +196,28 @@ func (c *call) refuse(err error) {
 		e.Code, e.Detail = proto.CodeTooLarge, "The request's header is larger than the 64 KiB that an agent takes."
 		e.Hint = "Send fewer or shorter header fields."
 	}
+	if errors.Is(err, errBodyTooLarge) {
+		e = c.tooLarge(proto.OutcomeNotSent)
+	}
 	c.fail(e)
+}
+
+// bodyError is e, or what it comes from where the body turned out too long when
+// some of it had been sent already.
+func (c *call) bodyError(e *proto.Error) *proto.Error {
+	if c.body == nil || !c.body.tooLarge() {
+		return e
+	}
+	large := c.tooLarge(e.Outcome)
+	large.Timing = e.Timing
+	return large
+}
+
+func (c *call) tooLarge(outcome proto.Outcome) *proto.Error {
+	return &proto.Error{Code: proto.CodeTooLarge, Outcome: outcome, Err: errBodyTooLarge,
+		Detail: fmt.Sprintf("The request's body is longer than the %s that the site's agent sends on.", humanize.IBytes(uint64(c.maxBody))),
+		Hint:   "Send less at once, or ask the site's admin to raise maxRequestBody in agent.yaml.",
+		Facts:  map[string]string{"limit": strconv.FormatInt(c.maxBody, 10)}}
 }
 
 // fail answers with an error made here, if nothing was answered yet.

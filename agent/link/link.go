@@ -23,6 +23,7 @@ import (
 	"go.uber.org/zap"
 
 	"sallyport/agent/egress"
+	"sallyport/internal/mux"
 	"sallyport/internal/retry"
 	"sallyport/internal/wsconn"
 	"sallyport/proto"
@@ -53,6 +54,13 @@ type Options struct {
 	// context ends when the tunnel is gone. The stream has a method Busy(int),
 	// to be told of each request that begins (+1) and ends (-1).
 	Serve func(ctx context.Context, stream net.Conn)
+	// Refuse answers the one request on a stream that is one too many, without
+	// reading it; nil: the stream is just closed. It must be quick.
+	Refuse func(stream net.Conn)
+	// MaxStreams is how many streams of one tunnel are served at once. Default
+	// twice what a relay opens: those that it keeps for later, and those that it
+	// has given up and that have not ended here yet, come on top.
+	MaxStreams int
 	// Tunnels is how many tunnels are held at once. Default 2: one more than
 	// needed, so that one can break, or be replaced, unnoticed.
 	Tunnels int
@@ -97,6 +105,9 @@ type Link struct {
 func New(opts Options) *Link {
 	if opts.Tunnels == 0 {
 		opts.Tunnels = 2
+	}
+	if opts.MaxStreams == 0 {
+		opts.MaxStreams = 2 * mux.MaxStreams
 	}
 	if opts.Clock == nil {
 		opts.Clock = time.Now

@@ -33,6 +33,7 @@ type tunnel struct {
 	own      sync.WaitGroup // what beats
 
 	inFlight atomic.Int64 // requests
+	streams  atomic.Int64 // being served or refused
 
 	mu      sync.Mutex // guards the following
 	latency time.Duration
@@ -46,15 +47,36 @@ func (t *tunnel) accept() {
 		if err != nil {
 			break
 		}
+		// One that is not accepted would end the whole session, so it is
+		// accepted and refused.
+		serve := t.serve
+		if t.streams.Add(1) > int64(t.link.opts.MaxStreams) {
+			serve = t.refuse
+		}
 		t.requests.Go(func() {
+			defer t.streams.Add(-1)
 			defer stream.Close()
-			t.link.opts.Serve(t.ctx, &servedStream{stream, t})
+			serve(stream)
 		})
 	}
 	_ = t.session.Close()
 	t.cancel()
 	t.requests.Wait()
 	t.own.Wait()
+}
+
+func (t *tunnel) serve(stream *mux.Stream) { t.link.opts.Serve(t.ctx, &servedStream{stream, t}) }
+
+// refuseTime bounds the answer to a request that is one too many.
+const refuseTime = 10 * time.Second
+
+func (t *tunnel) refuse(stream *mux.Stream) {
+	if t.link.opts.Refuse == nil {
+		return
+	}
+	if stream.SetDeadline(time.Now().Add(refuseTime)) == nil {
+		t.link.opts.Refuse(stream)
+	}
 }
 
 // beat gives the relay a sign of life at least once a heartbeat. The answers to

@@ -51,7 +51,7 @@ func (x *exchange) outcome(code proto.Code) proto.Outcome {
 // explain finds out what err means. The order matters: a deadline or a guard
 // shows through many errors of the stages that they cut short.
 func (x *exchange) explain(err error) *proto.Error {
-	if e := proto.AsError(err); e != nil { // the proxy's refusal
+	if e := proto.AsError(err); e != nil { // the proxy's refusal, a judge's, or of the one who gives the body
 		out := *e
 		return &out
 	}
@@ -60,6 +60,10 @@ func (x *exchange) explain(err error) *proto.Error {
 		return x.explainForbidden(forbidden)
 	}
 	if broke := x.upload.failure(); broke != nil {
+		if e := proto.AsError(broke); e != nil {
+			out := *e
+			return &out
+		}
 		return &proto.Error{Code: proto.CodeCanceled, Detail: fmt.Sprintf("The body of the request to %s broke off before its end.", x.target.Host)}
 	}
 	switch x.ctx.Err() {

@@ -20,20 +20,24 @@ func (e *forbiddenAddress) Error() string {
 	return "connecting to " + e.addr.String() + " is not allowed: it is not a public address"
 }
 
-// control is a net.Dialer's ControlContext.
-func (g guard) control(_ context.Context, _, address string, _ syscall.RawConn) error {
+// control is a net.Dialer's ControlContext. It asks the guard, where there is
+// one, and the request's Judge, where it has one.
+func (g *guard) control(ctx context.Context, _, address string, _ syscall.RawConn) error {
 	ap, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return fmt.Errorf("address to connect to: %w", err)
 	}
-	if g.permits(ap.Addr()) {
-		return nil
+	if g != nil && !g.permits(ap.Addr()) {
+		return &forbiddenAddress{addr: ap.Addr().WithZone("").Unmap()}
 	}
-	return &forbiddenAddress{addr: ap.Addr().WithZone("").Unmap()}
+	if j := judgeOf(ctx); j != nil {
+		return j.Address(ap.Addr())
+	}
+	return nil
 }
 
 func (g guard) permits(addr netip.Addr) bool {
-	addr = destination(addr)
+	addr = Destination(addr)
 	for _, p := range g.allow {
 		if p.Contains(addr) {
 			return true
@@ -47,9 +51,9 @@ func (g guard) permits(addr netip.Addr) bool {
 	return addr.Is4() || globalUnicast.Contains(addr)
 }
 
-// destination is the address at which a packet to addr ends: IPv6 addresses
+// Destination is the address at which a packet to addr ends: IPv6 addresses
 // that only wrap an IPv4 one are that one.
-func destination(addr netip.Addr) netip.Addr {
+func Destination(addr netip.Addr) netip.Addr {
 	addr = addr.WithZone("").Unmap()
 	if addr.Is4() {
 		return addr

@@ -71,7 +71,7 @@ type Options struct {
 // Transport is an http.RoundTripper that performs requests against targets. It
 // is safe for concurrent use.
 type Transport struct {
-	base  *http.Transport
+	kept  pools
 	log   *zap.Logger
 	clock func() time.Time
 }
@@ -85,32 +85,36 @@ func New(o Options) *Transport {
 	if t.clock == nil {
 		t.clock = time.Now
 	}
-	dialer := &net.Dialer{Timeout: dialTimeout, Resolver: o.Resolver}
+	var g *guard
 	proxy := o.Proxy
 	if o.Guard {
-		dialer.ControlContext = guard{allow: o.AllowPrivate}.control
+		g = &guard{allow: o.AllowPrivate}
 		proxy = nil
 	}
-	t.base = &http.Transport{
-		Proxy:                  proxy,
-		OnProxyConnectResponse: checkProxyAnswer,
-		DialContext:            meteredDial(dialer),
-		TLSClientConfig:        &tls.Config{RootCAs: o.RootCAs, Time: t.clock, MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(0)},
-		TLSHandshakeTimeout:    tlsTimeout,
-		ForceAttemptHTTP2:      true,
-		DisableCompression:     true,
-		MaxIdleConns:           4 * idlePerHost,
-		MaxIdleConnsPerHost:    idlePerHost,
-		IdleConnTimeout:        idleTimeout,
-		ExpectContinueTimeout:  continueTimeout,
-		MaxResponseHeaderBytes: maxHeaderBytes,
+	dialer := &net.Dialer{Timeout: dialTimeout, Resolver: o.Resolver, ControlContext: g.control}
+	secure := &tls.Config{RootCAs: o.RootCAs, Time: t.clock, MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(0)}
+	t.kept.build = func() *http.Transport {
+		return &http.Transport{
+			Proxy:                  proxy,
+			OnProxyConnectResponse: checkProxyAnswer,
+			DialContext:            meteredDial(dialer),
+			TLSClientConfig:        secure.Clone(), // the session cache is shared
+			TLSHandshakeTimeout:    tlsTimeout,
+			ForceAttemptHTTP2:      true,
+			DisableCompression:     true,
+			MaxIdleConns:           4 * idlePerHost,
+			MaxIdleConnsPerHost:    idlePerHost,
+			IdleConnTimeout:        idleTimeout,
+			ExpectContinueTimeout:  continueTimeout,
+			MaxResponseHeaderBytes: maxHeaderBytes,
+		}
 	}
 	return t
 }
 
 // Close drops the connections that wait for a next request. Those in use end
 // with their request.
-func (t *Transport) Close() { t.base.CloseIdleConnections() }
+func (t *Transport) Close() { t.kept.closeIdle() }
 
 // RoundTrip performs req. Its error, and that of reading the answer's body, is
 // a *proto.Error.
@@ -125,7 +129,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		ctx, cancel = context.WithTimeout(ctx, timeout)
 	}
 	x := &exchange{transport: t, ctx: ctx, cancel: cancel, target: req.URL}
-	resp, err := t.base.RoundTrip(x.outgoing(req))
+	resp, err := t.kept.of(ctx).RoundTrip(x.outgoing(req))
 	if err != nil {
 		failed := x.fail(err)
 		cancel()

@@ -205,3 +205,13 @@ func RefuseCrossOrigin(w http.ResponseWriter, r *http.Request) {
 	p.RequestID = edge.RequestID(r.Context())
 	writeProblem(w, p)
 }
+
+// RefuseHeader answers a request whose header is longer than the relay takes
+// (RFC 6585, section 5).
+func RefuseHeader(w http.ResponseWriter, r *http.Request) {
+	p := newProblem(http.StatusRequestHeaderFieldsTooLarge, proto.CodeTooLarge, "The request's header is longer than the 64 KiB that the relay takes.")
+	p.Hint = "Send fewer or shorter header fields; cookies are the usual cause."
+	p.Outcome = proto.OutcomeNotSent
+	p.RequestID = edge.RequestID(r.Context())
+	writeProblem(w, p)
+}

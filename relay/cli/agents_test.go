@@ -94,7 +94,7 @@ func TestAgentThatIsUsedIsNotDeleted(t *testing.T) {
 		t.Errorf("%s", a.body)
 	}
 	offline := relay.expect(503, "GET", "/api/v1/connections/"+connection+"/proxy/x", "")
-	if offline.text(t, "code") != "agent_offline" || offline.text(t, "outcome") != "not_sent" {
+	if offline.text(t, "code") != "agent_offline" || offline.text(t, "outcome") != "not_sent" || offline.header.Get("Retry-After") == "" {
 		t.Errorf("%s", offline.body)
 	}
 	test := relay.expect(200, "POST", "/api/v1/connections/"+connection+"/test", "")

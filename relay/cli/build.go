@@ -113,7 +113,7 @@ func build(ctx context.Context, c *config.Config, public *url.URL, log *zap.Logg
 	sessions = session.NewKeeper(session.Options{Store: reg, NewID: func() string { return store.NewID("ses") }, Clock: time.Now, Log: log.Named("session")})
 	r.closeLater(func() error { sessions.Close(); return nil })
 	prober := probe.New(probe.Options{Roads: roads, Sessions: sessions, Presence: r.hub, Clock: time.Now, Log: log.Named("probe")})
-	passage := gateway.New(gateway.Options{Roads: roads, Sessions: sessions, Clock: time.Now, Log: log.Named("gateway"), Registerer: r.figures})
+	passage := gateway.New(gateway.Options{Roads: roads, Sessions: sessions, Clock: time.Now, Log: log.Named("gateway"), Registerer: r.figures, MaxBody: c.MaxRequestBody})
 
 	door := api.New(api.Options{
 		Callers: r.browser, Accounts: r.accounts, Registry: reg, Prober: prober, Gateway: passage, Sessions: sessions,
@@ -130,6 +130,7 @@ func build(ctx context.Context, c *config.Config, public *url.URL, log *zap.Logg
 	r.handler, err = edge.Wrap(r.doors(door, pages, c.LoopbackOnly() && c.MetricsListen == ""), edge.Options{
 		Log: log.Named("http"), Clock: time.Now, TrustProxies: c.TrustProxies, HTTPS: public.Scheme == "https",
 		Origins: []string{public.String()}, Refused: http.HandlerFunc(api.RefuseCrossOrigin), Quiet: quiet, LoggedPath: loggedPath,
+		MaxHeader: headerBytes, TooLarge: http.HandlerFunc(api.RefuseHeader),
 	})
 	return r, err
 }

@@ -78,6 +78,21 @@ func TestProxyNeedsTheTokenAndARoleThatMaySend(t *testing.T) {
 	relay.expect(403, "GET", path, "", "Authorization: Bearer "+viewer)
 }
 
+func TestRequestsOverALimitAreRefusedInOurWords(t *testing.T) {
+	relay, app := startRelay(t, "", "--max-request-body", "1KiB"), startApplication(t)
+	path := "/api/v1/connections/" + relay.expect(201, "POST", "/api/v1/connections", app.connection(nil)).text(t, "id") + "/proxy/me"
+	relay.expect(200, "GET", path, "", "X-Long:"+strings.Repeat("x", 60<<10))
+	for _, a := range []answer{
+		relay.expect(431, "GET", path, "", "X-Long:"+strings.Repeat("x", 65<<10)),
+		relay.expect(413, "POST", path, strings.Repeat("x", 1025)),
+	} {
+		if a.text(t, "code") != "too_large" || a.text(t, "outcome") != "not_sent" || a.header.Get("Sallyport-Error") != "too_large" || a.text(t, "hint") == "" {
+			t.Errorf("%v %s", a.header, a.body)
+		}
+	}
+	relay.expect(431, "GET", path, "", "X-Long:"+strings.Repeat("x", 300<<10)) // in the server's own
+}
+
 func TestTargetThatIsDownIsA502OfOurs(t *testing.T) {
 	relay, app := startRelay(t, ""), startApplication(t)
 	path := "/api/v1/connections/" + relay.expect(201, "POST", "/api/v1/connections", app.connection(nil)).text(t, "id") + "/proxy/me"

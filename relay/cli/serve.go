@@ -132,9 +132,11 @@ const (
 	headerTime = 10 * time.Second
 	// idleTime is how long a kept-alive connection may wait for a next request.
 	idleTime = 2 * time.Minute
-	// headerBytes bounds the header fields of a request; most applications
-	// take no more themselves.
+	// headerBytes bounds the header of a request; agents, and most applications,
+	// take no more themselves. serverBytes is where the server stops to read, and
+	// answers in its own plain words.
 	headerBytes = 64 << 10
+	serverBytes = 2 * headerBytes
 )
 
 // startServer serves on l. Neither bodies nor answers have a deadline here:
@@ -144,7 +146,7 @@ func startServer(l net.Listener, h http.Handler, log *zap.Logger) *server {
 		Handler:           h,
 		ReadHeaderTimeout: headerTime,
 		IdleTimeout:       idleTime,
-		MaxHeaderBytes:    headerBytes,
+		MaxHeaderBytes:    serverBytes,
 		ErrorLog:          zap.NewStdLog(log.WithOptions(zap.IncreaseLevel(zap.WarnLevel))),
 	}}
 	go func() {

@@ -32,6 +32,9 @@ type Config struct {
 	DrainDelay    time.Duration
 	DrainTimeout  time.Duration
 	AgentWait     time.Duration // 0: requests are not held
+	// MaxRequestBody is the longest body of a request through a connection, in
+	// bytes; 0: no limit.
+	MaxRequestBody int64
 	// ConnectsPerAddress bounds connects that prove nothing, each second; 0: no limit.
 	ConnectsPerAddress int
 	// BootstrapToken comes from the environment alone, so that it is never

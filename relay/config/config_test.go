@@ -102,6 +102,7 @@ func TestFaultsSayWhereAndWhatToDo(t *testing.T) {
 		{name: "unknown database", flags: map[string]string{"database": "mysql://u:hunter2@h/d"}, want: []string{"--database", "sqlite:PATH"}},
 		{name: "faulty proxy", flags: map[string]string{"trusted-proxies": "proxy.lan"}, want: []string{"proxy.lan"}},
 		{name: "agent-wait without end", flags: map[string]string{"agent-wait": "1h"}, want: []string{"--agent-wait", "5m"}},
+		{name: "faulty size", file: "max-request-body: large\n", want: []string{"relay.yaml:1: max-request-body", "500MB"}},
 		{name: "faulty number", flags: map[string]string{"connects-per-address": "many"}, want: []string{"--connects-per-address", "many"}},
 		{name: "faulty duration", flags: map[string]string{"drain-timeout": "20"}, want: []string{"20s"}},
 	} {

@@ -2,18 +2,21 @@ package config
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/dustin/go-humanize"
 )
 
 // Option is one row of the table of options.
 type Option struct {
 	Key     string // of the flag (--key) and of the file
-	Type    string // as shown to a person: text, path, URL, list, duration, number
+	Type    string // as shown to a person: text, path, URL, list, duration, size, number
 	Default string // as text; empty where Help says what then happens
 	Secret  bool   // its value is never shown
 	EnvOnly bool   // neither a flag nor a key of the file
@@ -69,6 +72,9 @@ func Table() []Option {
 		{Key: "agent-wait", Type: "duration", Default: "15s",
 			Help: "how long a request is held whose agent is away and was seen within the last minute; 0 to fail at once",
 			set:  setAgentWait},
+		{Key: "max-request-body", Type: "size", Default: "10GiB",
+			Help: "longest body of a request through a connection, such as 500MB or 2GiB; 0 for no limit",
+			set:  setMaxRequestBody},
 		{Key: "connects-per-address", Type: "number", Default: "100",
 			Help: "how many agents of one address may connect each second without proving who they are, and ten times as many at once; 0 for no limit",
 			set:  setConnectsPerAddress},
@@ -174,6 +180,15 @@ func setAgentWait(c *Config, value string) error {
 	if c.AgentWait > longestAgentWait {
 		return fmt.Errorf("%q is more than the 5m that a request may be held at most", value)
 	}
+	return nil
+}
+
+func setMaxRequestBody(c *Config, value string) error {
+	n, err := humanize.ParseBytes(value)
+	if err != nil || n > math.MaxInt64 {
+		return fmt.Errorf("%q is not a size such as 500MB or 2GiB", value)
+	}
+	c.MaxRequestBody = int64(n)
 	return nil
 }
 

@@ -30,6 +30,10 @@ type Options struct {
 	Origins []string
 	// Refused answers a request from another site's page.
 	Refused http.Handler
+	// MaxHeader is how long the header of a request may be, in bytes; 0: as long
+	// as the server takes. TooLarge answers one that is longer.
+	MaxHeader int
+	TooLarge  http.Handler
 	// Quiet reports whether a request is not worth a line at level info: those
 	// of health checks and scrapers.
 	Quiet func(*http.Request) bool
@@ -72,8 +76,25 @@ func Wrap(next http.Handler, o Options) (http.Handler, error) {
 				panic(http.ErrAbortHandler) // so that the client sees a cut answer as cut
 			}
 		}()
+		if o.MaxHeader > 0 && headerSize(r) > o.MaxHeader {
+			h.Set("Connection", "close") // whoever sends that much may send more
+			o.TooLarge.ServeHTTP(seen, r)
+			return
+		}
 		protected.ServeHTTP(seen, r)
 	}), nil
+}
+
+// headerSize is how many bytes the request line and the header took on the wire,
+// blanks that mean nothing left out.
+func headerSize(r *http.Request) int {
+	n := len(r.Method) + len(r.RequestURI) + len(r.Host)
+	for name, values := range r.Header {
+		for _, value := range values {
+			n += len(name) + len(": \r\n") + len(value)
+		}
+	}
+	return n
 }
 
 // secure sets the header fields that suit every answer. Pages and the docs add

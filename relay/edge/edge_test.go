@@ -130,6 +130,30 @@ func TestChangeFromAnotherSitesPageIsRefused(t *testing.T) {
 	}
 }
 
+func TestHeaderOverItsLimitIsRefused(t *testing.T) {
+	reached := 0
+	h, logs := wrapped(t, func(http.ResponseWriter, *http.Request) { reached++ }, func(o *Options) {
+		o.MaxHeader = 1000
+		o.TooLarge = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusRequestHeaderFieldsTooLarge)
+		})
+	})
+	for _, c := range []struct{ lines, length, want int }{{1, 900, 200}, {1, 1100, 431}, {20, 50, 431}, {9, 50, 200}} {
+		r := httptest.NewRequest("GET", "/", nil)
+		for range c.lines {
+			r.Header.Add("X-Long", strings.Repeat("x", c.length))
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != c.want || (c.want == 431) != (w.Header().Get("Connection") == "close") {
+			t.Errorf("%d lines of %d: %d, header %v", c.lines, c.length, w.Code, w.Header())
+		}
+	}
+	if reached != 2 || logs.FilterMessage("request").Len() != 4 {
+		t.Errorf("%d got through, %d lines", reached, logs.Len())
+	}
+}
+
 func TestStreamedAnswerIsFlushedThroughTheEdge(t *testing.T) {
 	release := make(chan struct{})
 	h, _ := wrapped(t, func(w http.ResponseWriter, r *http.Request) {

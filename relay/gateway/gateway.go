@@ -28,6 +28,9 @@ type Options struct {
 	Clock      func() time.Time
 	Log        *zap.Logger
 	Registerer prometheus.Registerer // nil: no metrics
+	// MaxBody is the longest body of a request that is sent on, in bytes. 0: no
+	// limit.
+	MaxBody int64
 }
 
 // Gateway is safe for concurrent use.
@@ -37,12 +40,13 @@ type Gateway struct {
 	clock    func() time.Time
 	log      *zap.Logger
 	metrics  *metrics
+	maxBody  int64
 }
 
 // New returns a Gateway. It panics where its metrics are registered already,
 // as prometheus does.
 func New(o Options) *Gateway {
-	g := &Gateway{roads: o.Roads, sessions: o.Sessions, clock: o.Clock, log: o.Log, metrics: newMetrics(o.Registerer)}
+	g := &Gateway{roads: o.Roads, sessions: o.Sessions, clock: o.Clock, log: o.Log, metrics: newMetrics(o.Registerer), maxBody: o.MaxBody}
 	if g.clock == nil {
 		g.clock = time.Now
 	}

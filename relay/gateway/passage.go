@@ -34,6 +34,7 @@ type passage struct {
 	signIn time.Duration
 	timing proto.Timing
 
+	limit   *limitedBody  // nil: none, or none is needed
 	applied string        // the preference that was heeded
 	wait    string        // how long the request may yet be held, in milliseconds; "": as the relay is set
 	awaited time.Duration // before the request was begun
@@ -151,7 +152,11 @@ func (p *passage) prepare(rawQuery string) *proto.Error {
 		// answer waits, and that is all.
 		_ = http.NewResponseController(p.w).EnableFullDuplex()
 		keep := p.c.Auth.Type == connection.AuthCookie && p.r.ContentLength <= replayLimit
-		p.body = newReplay(p.r.Body, keep)
+		body, large := p.limited()
+		if large != nil {
+			return large
+		}
+		p.body = newReplay(body, keep)
 	}
 	return nil
 }
@@ -195,6 +200,11 @@ func (p *passage) send() (*http.Response, *proto.Error) {
 
 func (p *passage) failure(err error) *proto.Error {
 	failure := road.Failure(p.r.Context(), err)
+	if p.limit != nil && p.limit.over.Load() {
+		timing := failure.Timing
+		failure = p.tooLarge(failure.Outcome) // whatever it broke on the way
+		failure.Timing = timing
+	}
 	if p.r.Context().Err() != nil {
 		failure.Code = proto.CodeCanceled // whatever broke then, nobody waits for it
 	}
@@ -205,7 +215,7 @@ func (p *passage) failure(err error) *proto.Error {
 // where the answer comes before the end of his request: what is left of it must
 // not be taken for his next request.
 func (p *passage) closeUnread() {
-	if p.r.ProtoMajor == 1 && p.body.unread() {
+	if p.r.ProtoMajor == 1 && (p.body.unread() || p.body == nil && p.r.ContentLength != 0) {
 		p.w.Header().Set("Connection", "close")
 	}
 }

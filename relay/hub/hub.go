@@ -70,7 +70,7 @@ type Hub struct {
 	log      *zap.Logger
 	upgrader websocket.Upgrader
 	doorstep *doorstep
-	trials   *doorstep // trials that are open
+	trials   trials
 	metrics  *metrics
 	readers  sync.Pool // *bufio.Reader, for answers
 	chunks   sync.Pool // *[mux.Chunk]byte, for uploads
@@ -138,7 +138,6 @@ func New(opts Options) *Hub {
 			CheckOrigin: func(r *http.Request) bool { return r.Header.Get("Origin") == "" },
 		},
 		doorstep: newDoorstep(opts),
-		trials:   newTrials(),
 		agents:   make(map[string]*agent),
 		arrivals: make(map[*arrival]struct{}),
 		moved:    make(chan struct{}),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -20,8 +21,35 @@ const (
 	maxTrialsOfOne = 4
 )
 
-func newTrials() *doorstep {
-	return &doorstep{most: maxTrials, mostOfOne: maxTrialsOfOne, byAddress: make(map[string]int)}
+// trials counts those that are open.
+type trials struct {
+	mu        sync.Mutex // guards the following
+	all       int
+	byAddress map[string]int
+}
+
+// enter reports whether there is room for one more.
+func (t *trials) enter(address string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.all >= maxTrials || t.byAddress[address] >= maxTrialsOfOne {
+		return false
+	}
+	if t.byAddress == nil {
+		t.byAddress = make(map[string]int)
+	}
+	t.all++
+	t.byAddress[address]++
+	return true
+}
+
+func (t *trials) leave(address string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.all--
+	if t.byAddress[address]--; t.byAddress[address] == 0 {
+		delete(t.byAddress, address)
+	}
 }
 
 // wantsTrial reports whether a request asks for a trial; see
@@ -33,26 +61,26 @@ func wantsTrial(r *http.Request) bool {
 // trial holds a websocket in silence until the other end has seen enough.
 func (h *Hub) trial(w http.ResponseWriter, r *http.Request) {
 	address := throttle.ByAddress(r.RemoteAddr)
-	if limit := h.trials.enter(address); limit != nil {
-		refuseHTTP(w, limit.status, time.Minute, "Too many trials are open at this moment.")
+	if !h.trials.enter(address) {
+		refuseHTTP(w, http.StatusServiceUnavailable, time.Minute, "Too many trials are open at this moment.")
 		return
 	}
 	upgrader := websocket.Upgrader{Subprotocols: []string{proto.TrialSubprotocol}, CheckOrigin: h.upgrader.CheckOrigin}
 	ws, err := upgrader.Upgrade(w, r, nil)
 	if err != nil {
-		h.trials.leave(address, false)
+		h.trials.leave(address)
 		h.log.Info("websocket upgrade failed", zap.String("remote", r.RemoteAddr), zap.Error(err))
 		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
-		h.trials.leave(address, false)
+		h.trials.leave(address)
 		_ = ws.Close()
 		return
 	}
 	h.work.Go(func() {
-		defer h.trials.leave(address, false)
+		defer h.trials.leave(address)
 		h.await(ws)
 	})
 }

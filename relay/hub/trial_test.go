@@ -69,7 +69,7 @@ func TestTrialsAreFewAtOnce(t *testing.T) {
 		last = ws
 	}
 	_, resp, err := s.dialTrial(t)
-	if err == nil || resp == nil || resp.StatusCode != http.StatusTooManyRequests || resp.Header.Get("Retry-After") == "" {
+	if err == nil || resp == nil || resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" {
 		t.Fatalf("one too many: %v, %v", resp, err)
 	}
 	if s.dial(t).Subprotocol() != proto.Subprotocol {

@@ -73,7 +73,7 @@ func TestDoctorInsideACompany(t *testing.T) {
 	s.site.ServeDNS(t, [4]byte(s.site.Outside.AsSlice()), "relay.test")
 	trust := []string{"--ca-file", s.authority.File}
 	fresh := append([]string{"--relay", s.api.Base}, trust...)
-	enrolled := append([]string{"--data", s.agentData}, trust...)
+	enrolled := []string{"--data", s.agentData} // trusts whom the enrolment trusted
 	_, port, _ := net.SplitHostPort(strings.TrimPrefix(s.api.Base, "https://"))
 
 	t.Run("before enrolment, all the way", func(t *testing.T) {

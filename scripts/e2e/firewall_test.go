@@ -99,7 +99,9 @@ func TestThroughTheFirewall(t *testing.T) {
 	t.Run("a killed agent comes back as itself", func(t *testing.T) {
 		s.agent.Kill()
 		s.awaitAgent(t, "offline")
-		if a := s.get(t, id, "/app/version"); a.StatusCode != http.StatusServiceUnavailable || a.code() != "agent_offline" {
+		request := s.proxyRequest(t, "GET", id, "/app/version", nil)
+		request.Header.Set("Prefer", "wait=1") // it was here a moment ago, and is waited for
+		if a := s.send(t, request); a.StatusCode != http.StatusServiceUnavailable || a.code() != "agent_offline" || a.Header.Get("Preference-Applied") != "wait=1" {
 			t.Fatalf("agent down: %d %s %s", a.StatusCode, a.code(), a.body)
 		}
 		if r := s.test(t, connection); r.statuses() != "agent failed, sign-in skipped, ping skipped" || r.Steps[0].Code != "agent_offline" {

@@ -53,7 +53,7 @@ func TestDoctorNamesWhatStandsBetween(t *testing.T) {
 	}{
 		{name: "a proxy that wants a login", args: append(trust, "--proxy", "http://"+squid.Address), skip: beyond,
 			want: map[string][]string{"proxy-connect": {"fail", "wants a login (407", `Basic realm="corp"`, "proxyUser"}, "tcp-ipv4": {"pass", "Connected to the proxy"}}},
-		{name: "a wrong password", args: append(trust, "--proxy", "http://svc:wr0ng@"+squid.Address), skip: beyond,
+		{name: "a wrong password", args: trust, env: []string{"SALLYPORT_PROXY=http://svc:wr0ng@" + squid.Address}, skip: beyond,
 			want: map[string][]string{"proxy-connect": {"fail", "refuses the login", `"svc"`, "Check the user"}}},
 		{name: "the right password, from the environment", args: trust, env: []string{"HTTPS_PROXY=http://svc:" + password + "@" + squid.Address}, pass: beyond,
 			want: map[string][]string{"proxy": {"pass", "HTTPS_PROXY"}, "dns": {"warn", "Nothing has to be done"}}},

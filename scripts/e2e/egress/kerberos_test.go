@@ -129,7 +129,7 @@ func TestKerberosAtSquid(t *testing.T) {
 	// Without a ticket NTLM is offered in its place, which this proxy refuses.
 	o.User, o.PasswordFile = user, passwordFile(t, "wr0ng")
 	fault(t, reach(t, o, target), egress.FaultProxyAuth, `refuses the login of the user "svc" with Negotiate`,
-		"Kerberos: no login as svc in "+realmName)
+		"no Kerberos login as svc in "+realmName)
 	o.User, o.PasswordFile, o.Keytab = user, "", r.file("service.keytab")
-	fault(t, reach(t, o, target), egress.FaultProxyAuth, "Negotiate: Kerberos: no login as svc in "+realmName)
+	fault(t, reach(t, o, target), egress.FaultProxyAuth, "Negotiate: no Kerberos login as svc in "+realmName)
 }

@@ -135,6 +135,7 @@ type relay struct {
 	heartbeat time.Duration
 	clock     func() time.Time // nil: the machine's
 	log       *zap.Logger
+	change    func(*hub.Options) // of the next relay; may be nil
 }
 
 func newRelay(t *testing.T, secure bool) *relay {
@@ -159,7 +160,11 @@ func newRelay(t *testing.T, secure bool) *relay {
 
 func (r *relay) start(address string, secure bool) {
 	r.t.Helper()
-	r.hub = hub.New(hub.Options{Directory: r.dir, Events: r.events, Log: r.log, RelayID: "rly_1", Heartbeat: r.heartbeat, Clock: r.clock})
+	opts := hub.Options{Directory: r.dir, Events: r.events, Log: r.log, RelayID: "rly_1", Heartbeat: r.heartbeat, Clock: r.clock}
+	if r.change != nil {
+		r.change(&opts)
+	}
+	r.hub = hub.New(opts)
 	mux := http.NewServeMux()
 	mux.Handle(proto.TunnelPath, r.hub)
 	r.server = httptest.NewUnstartedServer(mux)
