@@ -95,6 +95,10 @@ func build(ctx context.Context, c *config.Config, public *url.URL, log *zap.Logg
 		},
 		PublicURL: public, RelayID: id, Clock: time.Now, Log: log.Named("registry"),
 	})
+	alive, err := r.store.LastAlive(ctx) // before this one is
+	if err != nil {
+		return nil, fmt.Errorf("database: %w", err)
+	}
 	if err := reg.Begin(ctx); err != nil {
 		return nil, fmt.Errorf("database: %w", err)
 	}
@@ -102,7 +106,7 @@ func build(ctx context.Context, c *config.Config, public *url.URL, log *zap.Logg
 	r.background(reg.Attend)
 	r.hub = hub.New(hub.Options{
 		Directory: reg, Events: events, Log: log.Named("hub"), Clock: time.Now,
-		RelayID: id, PublicURL: public, Registerer: r.figures, AgentWait: c.AgentWait,
+		RelayID: id, PublicURL: public, Registerer: r.figures, AgentWait: c.AgentWait, LastAlive: alive,
 		ConnectsPerAddress: c.ConnectsPerAddress,
 	})
 	r.closeLater(r.hub.Close)

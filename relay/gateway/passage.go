@@ -36,7 +36,7 @@ type passage struct {
 
 	limit   *limitedBody  // nil: none, or none is needed
 	applied string        // the preference that was heeded
-	wait    string        // how long the request may yet be held, in milliseconds; "": as the relay is set
+	wait    time.Duration // how long the request may yet be held, where applied is set
 	awaited time.Duration // before the request was begun
 }
 
@@ -68,7 +68,7 @@ func (p *passage) answer(rawQuery string) (*http.Response, *proto.Error) {
 		return nil, err
 	}
 	if err := p.timed(func(ctx context.Context) (err error) {
-		p.held, err = p.g.sessions.Current(ctx, p.rt, p.c, p.requestID)
+		p.held, err = p.g.sessions.Current(ctx, p.sessionRoad(), p.c, p.requestID)
 		return err
 	}); err != nil {
 		return nil, err
@@ -163,9 +163,9 @@ func (p *passage) prepare(rawQuery string) *proto.Error {
 
 // timed runs a part that may sign in, and counts its time as that.
 func (p *passage) timed(part func(context.Context) error) *proto.Error {
-	start := time.Now()
+	start, awaited := time.Now(), p.awaited
 	err := part(p.r.Context())
-	p.signIn += time.Since(start)
+	p.signIn += time.Since(start) - (p.awaited - awaited)
 	if err == nil {
 		return nil
 	}

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"strings"
@@ -27,13 +28,35 @@ func (p *passage) prefer() *proto.Error {
 	wait = min(wait, patient.MostWait())
 	p.applied = "wait=" + strconv.FormatInt(int64(wait/time.Second), 10)
 	held, err := patient.Await(p.r.Context(), wait)
-	p.awaited = held
+	p.awaited += held
 	if err != nil {
 		return p.failure(err)
 	}
-	left := max(wait-held, 0)
-	p.wait = strconv.FormatInt(left.Milliseconds(), 10)
+	p.wait = max(wait-held, 0)
 	return nil
+}
+
+// sessionRoad is the road on which a session is got. It is waited for by the
+// caller's goroutine alone, for as long as the caller prefers.
+func (p *passage) sessionRoad() http.RoundTripper {
+	if patient, ok := p.rt.(road.Patient); ok {
+		return watched{patient, p}
+	}
+	return p.rt
+}
+
+type watched struct {
+	road.Patient
+	p *passage
+}
+
+func (w watched) Await(ctx context.Context, wait time.Duration) (time.Duration, error) {
+	if w.p.applied != "" {
+		wait = w.p.wait
+	}
+	held, err := w.Patient.Await(ctx, wait)
+	w.p.awaited += held
+	return held, err
 }
 
 // tellApplied says which preference was heeded, beside those that the

@@ -60,18 +60,28 @@ type agentRoad struct {
 	http.RoundTripper
 	t     *testing.T
 	most  time.Duration
-	back  time.Duration // how long the agent is away; more than most: it stays away
-	asked *time.Duration
-	told  *string // the option of the request
+	back  time.Duration  // how long the agent is away; more than most: it stays away
+	here  *bool          // it has come back
+	asked *time.Duration // the first that was asked for; negative: none, or none in particular
+	told  *string        // the option of the request
 }
 
 func (r agentRoad) MostWait() time.Duration { return r.most }
 
 func (r agentRoad) Await(_ context.Context, wait time.Duration) (time.Duration, error) {
-	*r.asked = wait
+	if *r.asked < 0 {
+		*r.asked = wait
+	}
+	if wait < 0 {
+		wait = r.most
+	}
+	if *r.here {
+		return 0, nil
+	}
 	if wait < r.back {
 		return wait, &proto.Error{Code: proto.CodeAgentOffline, Outcome: proto.OutcomeNotSent, Detail: "Away.", Facts: map[string]string{"retryAfter": "2"}}
 	}
+	*r.here = true
 	return r.back, nil
 }
 
@@ -111,7 +121,7 @@ func TestPreferredWaitBoundsTheHold(t *testing.T) {
 			s.c.Mode, s.c.AgentID = connection.OnPremise, "agt_1"
 			asked, told := unasked, ""
 			cloud := s.roads.For(&connection.Connection{Spec: connection.Spec{Mode: connection.Cloud}})
-			s.gateway.roads = road.New(cloud, agentRoad{cloud, t, c.most, c.back, &asked, &told})
+			s.gateway.roads = road.New(cloud, agentRoad{cloud, t, c.most, c.back, new(bool), &asked, &told})
 			fields := []string{"Sallyport-Wait", "1"}
 			if c.prefer != "" {
 				fields = append(fields, "Prefer", c.prefer)

@@ -3,6 +3,7 @@ package gateway
 import (
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"sallyport/proto"
@@ -66,8 +67,8 @@ func (p *passage) request() (*http.Request, error) {
 	}
 	road.AddCookies(req, p.held.Jar)
 	road.SetOptions(req, p.requestID, p.c.ID)
-	if p.wait != "" {
-		req.Header[proto.HeaderWait] = []string{p.wait}
+	if p.applied != "" {
+		req.Header[proto.HeaderWait] = []string{strconv.FormatInt(p.wait.Milliseconds(), 10)}
 	}
 	return req, nil
 }

@@ -52,6 +52,10 @@ type Options struct {
 	// within the last minute, unless the request says otherwise
 	// (proto.HeaderWait). 0: it fails at once, whatever it says.
 	AgentWait time.Duration
+	// LastAlive is when a relay was last here to be connected to, before this
+	// one started: agents that were seen until then are on their way back, for
+	// however long there was no relay. Zero: not known.
+	LastAlive time.Time
 	// RoomWait is how long a request waits where its agent's tunnels are full,
 	// unless the request says otherwise. Default 15 s.
 	RoomWait time.Duration
@@ -75,6 +79,8 @@ type Hub struct {
 	readers  sync.Pool // *bufio.Reader, for answers
 	chunks   sync.Pool // *[mux.Chunk]byte, for uploads
 	flight   flight
+
+	started time.Time
 
 	life context.Context // ends with Close
 	end  context.CancelFunc
@@ -123,8 +129,9 @@ func New(opts Options) *Hub {
 		opts.MaxWaiting = 1000
 	}
 	h := &Hub{
-		opts: opts,
-		log:  opts.Log,
+		opts:    opts,
+		started: opts.Clock(),
+		log:     opts.Log,
 		upgrader: websocket.Upgrader{
 			Subprotocols: []string{proto.Subprotocol},
 			// Small, since every idle tunnel has one; longer reads bypass it.

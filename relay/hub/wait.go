@@ -85,7 +85,14 @@ func (p *trip) lacking() (lack, bool) {
 	return lacks, err == nil && h.recent(known.LastSeenAt)
 }
 
-func (h *Hub) recent(seen time.Time) bool { return h.opts.Clock().Sub(seen) < recently }
+// recent reports whether an agent that was last seen then is likely to be back
+// soon: it has just been here, or was here when the last relay went, and this
+// one has just come.
+func (h *Hub) recent(seen time.Time) bool {
+	now := h.opts.Clock()
+	return now.Sub(seen) < recently ||
+		!seen.IsZero() && !h.opts.LastAlive.IsZero() && now.Sub(h.started) < recently && h.opts.LastAlive.Sub(seen) < recently
+}
 
 // patience is how long the request may still wait.
 func (p *trip) patience(lacks lack) time.Duration {
@@ -187,7 +194,10 @@ func (p *trip) settle(lacks lack, why string) (*tunnel, *proto.Error) {
 
 // Await implements road.Patient.
 func (r agentRoad) Await(ctx context.Context, wait time.Duration) (time.Duration, error) {
-	header := http.Header{proto.HeaderWait: {strconv.FormatInt(wait.Milliseconds(), 10)}}
+	var header http.Header
+	if wait >= 0 {
+		header = http.Header{proto.HeaderWait: {strconv.FormatInt(wait.Milliseconds(), 10)}}
+	}
 	p := trip{hub: r.hub, agentID: r.agentID, ctx: ctx, header: header}
 	t, err := p.seat()
 	if err != nil {

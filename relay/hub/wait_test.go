@@ -89,6 +89,39 @@ func TestHeldThenFailedWithNameAndSince(t *testing.T) {
 	}
 }
 
+// TestRelayThatWasAwayForLongHoldsForWhoWasThere: an hour without a relay is no
+// sign that the agents are gone.
+func TestRelayThatWasAwayForLongHoldsForWhoWasThere(t *testing.T) {
+	for _, c := range []struct {
+		name       string
+		seen, late time.Duration // seen: before the last relay went; late: after this one came
+		want       time.Duration
+	}{
+		{"was there to the end", 5 * time.Second, time.Second, 15 * time.Second},
+		{"had left before", 2 * time.Minute, time.Second, 0},
+		{"has not come back for a minute", 5 * time.Second, time.Minute, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h, _ := alone(t, time.Hour+c.seen, func(o *hub.Options) { o.LastAlive = time.Now().Add(-time.Hour) })
+				time.Sleep(c.late)
+				if e, took := ask(t.Context(), h); e.Code != proto.CodeAgentOffline || took != c.want {
+					t.Errorf("%v after %s", e, took)
+				}
+			})
+		})
+	}
+	t.Run("never seen", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			h, r := alone(t, 0, func(o *hub.Options) { o.LastAlive = time.Now().Add(-time.Hour) })
+			r.lastSeen = time.Time{}
+			if e, took := ask(t.Context(), h); took != 0 || !strings.Contains(e.Detail, "never been connected") {
+				t.Errorf("%v after %s", e, took)
+			}
+		})
+	})
+}
+
 func TestHeldRequestEndsWhenItsContextDoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		registry := prometheus.NewRegistry()

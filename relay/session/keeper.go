@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"sallyport/relay/connection"
+	"sallyport/relay/road"
 )
 
 // Options of a Keeper. Store, NewID and Log are required.
@@ -80,6 +81,10 @@ func (k *Keeper) Close() {
 // that of one sign-in for all who ask meanwhile. A connection that needs no
 // sign-in gets an empty jar that keeps nothing.
 //
+// Where the road's far end is away (road.Patient), each caller waits for it
+// before he asks for a sign-in: how long is his own, and the sign-in is not to
+// spend its time on that.
+//
 // The error is the road's *proto.Error where the application could not be
 // asked, and a *proto.Error with sign_in_failed where it refused, or where it
 // refused lately and is not asked again yet.
@@ -91,6 +96,7 @@ func (k *Keeper) Current(ctx context.Context, rt http.RoundTripper, c *connectio
 		return k.unsaved(ctx, rt, c, requestID)
 	}
 	settings := digest(c)
+	awaited := false
 	for {
 		k.mu.Lock()
 		e := k.entryLocked(key{c.WorkspaceID, c.ID})
@@ -102,6 +108,14 @@ func (k *Keeper) Current(ctx context.Context, rt http.RoundTripper, c *connectio
 			}
 			// What is stored of it may not know yet that it ends.
 			j.staleID, j.reason = h.session.ID, "the session's cookies had expired"
+		}
+		if !awaited {
+			k.mu.Unlock()
+			if err := road.Await(ctx, rt); err != nil {
+				return nil, err
+			}
+			awaited = true
+			continue
 		}
 		f, err := k.board(e, settings, j)
 		k.mu.Unlock()

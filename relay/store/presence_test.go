@@ -34,6 +34,24 @@ func TestEachRunOfARelayIsLaterThanTheOneBefore(t *testing.T) {
 	})
 }
 
+func TestTheStoreKnowsWhenARelayWasLastAlive(t *testing.T) {
+	onEach(t, func(t *testing.T, s *Store) {
+		at, err := s.LastAlive(t.Context())
+		must(t, err)
+		if !at.IsZero() {
+			t.Errorf("before any relay: %s", at)
+		}
+		run, err := s.BeginRun(t.Context(), "rly_a")
+		must(t, err)
+		must(t, s.EndRun(t.Context(), run))
+		at, err = s.LastAlive(t.Context())
+		must(t, err)
+		if since := s.Now().Sub(at); since < 0 || since > time.Minute {
+			t.Errorf("%s ago", since)
+		}
+	})
+}
+
 func TestRelaysThatAreLongGoneAreForgotten(t *testing.T) {
 	now := time.Now()
 	s, err := Open(t.Context(), Options{DSN: "sqlite:" + t.TempDir() + "/relay.db", Clock: func() time.Time { return now }})

@@ -59,6 +59,14 @@ func (s *Store) EndRun(ctx context.Context, run Run) error {
 		`UPDATE relays SET beat = 0, seen_at = $3 WHERE id = $1 AND epoch = $2`, run.RelayID, run.Epoch, toMicros(s.clock()))
 }
 
+// LastAlive is when a relay of this store was last alive, by its own clock.
+// Zero: never.
+func (s *Store) LastAlive(ctx context.Context) (time.Time, error) {
+	return one(ctx, s.read, "find when a relay was last alive", func(row scanner) (at time.Time, err error) {
+		return at, row.Scan(optional{&at})
+	}, `SELECT MAX(seen_at) FROM relays`)
+}
+
 // Beats lists the last beat of every relay on file.
 func (s *Store) Beats(ctx context.Context) ([]Beat, error) {
 	return all(ctx, s.read, "list the relays", func(row scanner) (b Beat, err error) {
