@@ -6,13 +6,11 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -102,15 +100,6 @@ func goThrough(t *testing.T, o Options) error {
 	return conn.Close()
 }
 
-func secret(t *testing.T, text string) string {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "password")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return file
-}
-
 const ntlmChallenge = "TlRMTVNTUAACAAAACQAJAK6qqqoBgoig9xsPG0zhw8UAAAAAAAA6AFdPUktHUk9VUA=="
 
 // TestConversationWithProxy: what is sent, on which connection, and how it ends.
@@ -174,6 +163,48 @@ func TestConversationWithProxy(t *testing.T) {
 	}
 }
 
+// TestRefusedLoginIsNotRepeated: two tunnels that dial for ever would lock the
+// account.
+func TestRefusedLoginIsNotRepeated(t *testing.T) {
+	p := startScripted(t, wants+"Basic realm=x")
+	file := secret(t, "old\n")
+	e, err := New(Options{Proxy: "http://" + p.address, User: "svc", PasswordFile: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	e.lockout.clock = func() time.Time { return now }
+	logins := func() (n int) {
+		for _, asked := range p.log() {
+			if strings.Contains(asked, "Basic") {
+				n++
+			}
+		}
+		return n
+	}
+	for attempt, wait := range []time.Duration{15 * time.Second, time.Minute, 4 * time.Minute, 15 * time.Minute, 15 * time.Minute} {
+		for range 5 {
+			_, err := e.Dial(t.Context(), &url.URL{Scheme: "https", Host: "relay.test"})
+			var dial *DialError
+			if !errors.As(err, &dial) || dial.Fault != FaultProxyAuth || !strings.Contains(dial.Text, "refuses the login") {
+				t.Fatalf("attempt %d: %v", attempt, err)
+			}
+		}
+		if n := logins(); n != attempt+1 {
+			t.Fatalf("%d logins after attempt %d", n, attempt)
+		}
+		now = now.Add(wait)
+	}
+	now = now.Add(-time.Minute) // within the wait, but with another password
+	if err := os.WriteFile(file, []byte("new\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	before := logins()
+	if _, err := e.Dial(t.Context(), &url.URL{Scheme: "https", Host: "relay.test"}); err == nil || logins() != before+1 {
+		t.Errorf("%v after %d logins, %d before", err, logins(), before)
+	}
+}
+
 func TestProxyThatIsNotThere(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0") // the kernel connects; nobody answers
 	if err != nil {
@@ -206,151 +237,4 @@ func TestProxyThatIsNotThere(t *testing.T) {
 			t.Errorf("%s: %v", scheme, err)
 		}
 	}
-}
-
-func TestChallenges(t *testing.T) {
-	for _, c := range []struct {
-		lines []string
-		want  string // each challenge as String, with its token and one parameter
-	}{
-		{[]string{"Negotiate", "NTLM", `Basic realm="corp, inc"`}, `Negotiate|NTLM|Basic realm="corp, inc"`},
-		{[]string{`Negotiate, NTLM , basic Realm=corp, charset="UTF-8"`}, `Negotiate|NTLM|basic realm="corp"`},
-		{[]string{"NTLM TlRMTVNTUAAC=="}, "NTLM<TlRMTVNTUAAC==>"},
-		{[]string{`Digest qop="auth", realm="a \"b\"", nonce=n, Basic realm=x`}, `Digest realm="a "b""{n}|Basic realm="x"`},
-		{[]string{"", ",", " , Basic"}, "Basic"},
-		{[]string{`realm="nobody's"`}, ""},
-		{[]string{"Ba\x01sic realm=\"x\x1by\""}, `Ba sic realm="x y"`},
-	} {
-		var got []string
-		for _, one := range parseChallenges(c.lines) {
-			text := one.String()
-			if one.token != "" {
-				text += "<" + one.token + ">"
-			}
-			if one.params["nonce"] != "" {
-				text += "{" + one.params["nonce"] + "}"
-			}
-			got = append(got, text)
-		}
-		if strings.Join(got, "|") != c.want {
-			t.Errorf("%q: %q, want %q", c.lines, got, c.want)
-		}
-	}
-}
-
-func TestWhoLogsIn(t *testing.T) {
-	for _, c := range []struct {
-		user, domain             string
-		windows, kerberos, realm string
-	}{
-		{"svc", "", "svc", "svc", ""},
-		{`CORP\svc`, "", `CORP\svc`, "svc", "CORP"},
-		{"svc@corp.example", "", "svc@corp.example", "svc", "CORP.EXAMPLE"},
-		{"svc", "corp.example", `corp.example\svc`, "svc", "CORP.EXAMPLE"},
-	} {
-		a, err := (&Egress{opts: Options{User: c.user, Domain: c.domain}}).account(url.UserPassword("other", "x"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		user, realm := a.principal()
-		if a.name != c.user || a.windows() != c.windows || user != c.kerberos || realm != c.realm || a.hasPassword() {
-			t.Errorf("%+v: %+v, %s in %s", c, a, user, realm)
-		}
-	}
-}
-
-func TestPasswordThatOthersCanRead(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("modes say nothing on Windows")
-	}
-	file := secret(t, "s3cret\n")
-	for mode, ok := range map[os.FileMode]bool{0o600: true, 0o640: true, 0o644: false} {
-		if err := os.Chmod(file, mode); err != nil {
-			t.Fatal(err)
-		}
-		_, err := New(Options{User: "svc", PasswordFile: file})
-		if (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "chmod 600 "+file) {
-			t.Errorf("%o: %v", mode, err)
-		}
-	}
-	if _, err := New(Options{User: "svc", PasswordFile: secret(t, "\n")}); err == nil || !strings.Contains(err.Error(), "first line") {
-		t.Error(err)
-	}
-}
-
-func TestSocksMessages(t *testing.T) {
-	for addr, want := range map[string]string{
-		"relay.test:443":                "\x05\x01\x00\x03\x0arelay.test\x01\xbb",
-		"10.1.2.3:8443":                 "\x05\x01\x00\x01\x0a\x01\x02\x03\x20\xfb",
-		"[fd00::7]:443":                 "\x05\x01\x00\x04\xfd\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x07\x01\xbb",
-		"[::ffff:10.1.2.3]:443":         "\x05\x01\x00\x01\x0a\x01\x02\x03\x01\xbb",
-		"relay.test:https":              "",
-		strings.Repeat("x", 256) + ":1": "",
-	} {
-		got, err := socksRequest(addr)
-		if string(got) != want || (err == nil) != (want != "") {
-			t.Errorf("%s: %q, %v", addr, got, err)
-		}
-	}
-	// What the proxy says after its answer is the target's, and must be left.
-	for _, c := range []struct {
-		said  string
-		fault Fault // "": gets through
-		words string
-	}{
-		{"\x05\x00\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00!", "", ""},
-		{"\x05\x00\x05\x00\x00\x03\x02ab\x00\x00!", "", ""},
-		{"\x05\x00\x05\x00\x00\x04" + strings.Repeat("\x00", 18) + "!", "", ""},
-		{"\x05\x00\x05\x02\x00\x01\x00\x00\x00\x00\x00\x00", FaultProxy, "not allowed by its rules"},
-		{"\x05\x00\x05\x63\x00\x01\x00\x00\x00\x00\x00\x00", FaultProxy, "reason 99"},
-		{"\x05\xff", FaultProxyAuth, "neither a user and password nor none"},
-		{"\x05\x02\x01\x01", FaultProxyAuth, "refuses the login"},
-		{"\x05\x01", FaultProxy, "login method 1"},
-		{"HT", FaultProxy, "does not speak SOCKS5"},
-		{"\x05\x00\x05\x00\x00\x09\x00", FaultProxy, "unknown kind 9"},
-		{"\x05", FaultProxy, "read its greeting"},
-	} {
-		err := socksTalk(t, c.said)
-		var dial *DialError
-		switch errors.As(err, &dial); {
-		case c.fault == "" && err != nil:
-			t.Errorf("%q: %v", c.said, err)
-		case c.fault != "" && (dial == nil || dial.Fault != c.fault || !strings.Contains(dial.Error(), c.words)):
-			t.Errorf("%q: %v, want the fault %s with %q", c.said, err, c.fault, c.words)
-		}
-	}
-}
-
-// socksTalk dials through a proxy that says one thing, whatever it is asked, and
-// then hangs up. Where that lets through, "!" must come from the connection.
-func socksTalk(t *testing.T, said string) error {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var serving sync.WaitGroup
-	defer serving.Wait()
-	defer listener.Close()
-	serving.Go(func() {
-		if conn, err := listener.Accept(); err == nil {
-			_, _ = io.WriteString(conn, said)
-			_ = conn.(*net.TCPConn).CloseWrite()
-			_, _ = io.Copy(io.Discard, conn) // a reset could overtake what was said
-			_ = conn.Close()
-		}
-	})
-	e, err := New(Options{Proxy: "socks5://svc:hush@" + listener.Addr().String()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn, err := e.Dial(t.Context(), &url.URL{Scheme: "https", Host: "relay.test"})
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	if rest, err := io.ReadAll(conn); err != nil || string(rest) != "!" {
-		t.Errorf("%q: then %q, %v", said, rest, err)
-	}
-	return nil
 }

@@ -71,6 +71,7 @@ type Egress struct {
 	roots       *x509.CertPool // nil: the system's
 	proxyRoots  *x509.CertPool // for https proxies
 	systemProxy func() (settings, error)
+	lockout     lockout
 
 	mu   sync.Mutex // guards the following
 	said string     // the way that was logged last

@@ -15,12 +15,20 @@ func (e *Egress) through(ctx context.Context, r route, addr string) (net.Conn, e
 	if err != nil {
 		return nil, &DialError{Fault: FaultProxyAuth, Proxy: r.Proxy.Redacted(), Err: err, Text: err.Error()}
 	}
+	login := refusedLogin{proxy: r.Proxy.Host, who: who}
+	if err := e.lockout.check(login); err != nil {
+		return nil, err
+	}
+	var conn net.Conn
 	switch r.Proxy.Scheme {
 	case "socks5", "socks5h":
-		return e.socks(ctx, r, who, addr)
+		conn, err = e.socks(ctx, r, who, addr)
+	default:
+		c := &connector{egress: e, route: r, who: who, addr: addr}
+		conn, err = c.connect(ctx)
 	}
-	c := &connector{egress: e, route: r, who: who, addr: addr}
-	return c.connect(ctx)
+	e.lockout.note(login, err)
+	return conn, err
 }
 
 // reach opens a connection to the proxy itself. What interrupts it when ctx ends
