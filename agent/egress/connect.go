@@ -36,7 +36,7 @@ type connector struct {
 func (c *connector) connect(ctx context.Context) (net.Conn, error) {
 	login := &login{attempt: attempt{
 		who: c.who, proxy: c.route.Proxy.Hostname(), addr: c.addr,
-		keytab: c.egress.opts.Keytab, env: c.egress.env(),
+		keytab: c.egress.opts.Keytab, env: c.egress.env(), slowKDC: &c.egress.slowKDC,
 	}}
 	defer login.close()
 	var p *proxyConn

@@ -25,6 +25,7 @@ import (
 	"net/url"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -72,6 +73,7 @@ type Egress struct {
 	proxyRoots  *x509.CertPool // for https proxies
 	systemProxy func() (settings, error)
 	lockout     lockout
+	slowKDC     atomic.Int64 // see attempt
 
 	mu   sync.Mutex // guards the following
 	said string     // the way that was logged last

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/jcmturner/gokrb5/v8/client"
 	"github.com/jcmturner/gokrb5/v8/config"
@@ -31,6 +32,9 @@ type kerberos struct {
 }
 
 func beginKerberos(a attempt) (scheme, error) {
+	if a.slowKDC.Load() > time.Now().UnixNano() {
+		return nil, errors.New("no Kerberos for now, since its KDC did not answer in time")
+	}
 	file := lookup(a.env, "KRB5_CONFIG", "/etc/krb5.conf")
 	conf, err := config.Load(file)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -45,9 +49,27 @@ func beginKerberos(a attempt) (scheme, error) {
 	return &kerberos{attempt: a, conf: conf}, nil
 }
 
-// answer gets a ticket for the proxy. The library takes no context; it waits 5 s
-// at most for each KDC.
+// A KDC that lets wait for longer than slowKDC is left alone for slowPause, or a
+// list of them that a firewall drops would use up the time in which another
+// scheme gets through.
+const (
+	slowKDC   = 3 * time.Second
+	slowPause = 10 * time.Minute
+)
+
+// answer gets a ticket for the proxy.
 func (k *kerberos) answer(ctx context.Context, _ challenge) (string, error) {
+	began := time.Now()
+	text, err := k.ticket(ctx)
+	if err != nil && time.Since(began) > slowKDC {
+		k.slowKDC.Store(time.Now().Add(slowPause).UnixNano())
+	}
+	return text, err
+}
+
+// ticket is what answers the proxy. The library takes no context; it waits 5 s
+// at most for each KDC to connect, and 5 s for its answer.
+func (k *kerberos) ticket(ctx context.Context) (string, error) {
 	c, err := k.client()
 	if err != nil {
 		return "", fmt.Errorf("no Kerberos login: %w", err)

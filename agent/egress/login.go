@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 )
 
 // scheme answers the challenges of one way to log in.
@@ -36,6 +37,8 @@ type attempt struct {
 
 	keytab string                      // see Options.Keytab
 	env    func(string) (string, bool) // see Options.Env
+	// slowKDC is until when Kerberos is not tried, in nanoseconds since 1970.
+	slowKDC *atomic.Int64
 }
 
 // kinds are the schemes in the order in which they are tried, the strongest
