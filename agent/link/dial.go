@@ -36,7 +36,7 @@ func (l *Link) dial(ctx context.Context, slot int) (*tunnel, error) {
 	}
 	heartbeat := time.Duration(welcome.HeartbeatMs) * time.Millisecond
 	t.conn = wsconn.New(ws, wsconn.Options{IdleTimeout: 2*heartbeat + time.Second, OnText: t.told})
-	if t.session, err = mux.Client(t.conn, mux.Options{RTT: rtt, Log: l.log}); err != nil {
+	if t.session, err = mux.Client(t.conn, mux.Options{RTT: rtt, Log: l.log, Budget: l.unread}); err != nil {
 		_ = t.conn.Close()
 		return nil, err
 	}

@@ -58,7 +58,7 @@ func try(t *testing.T, relay string, change func(*link.Options)) link.Status {
 		Machine: link.Machine{Hostname: "erp", OS: "linux", Arch: "amd64", Version: "1"},
 		Serve:   func(context.Context, net.Conn) {}, Log: zaptest.NewLogger(t),
 		Egress:      way(t, egress.ProxyNone),
-		StepTimeout: 8 * time.Second,
+		StepTimeout: 8 * time.Second, RetryFirst: time.Minute, // so that the next attempt is not made at once
 	}
 	if change != nil {
 		change(&opts)

@@ -91,12 +91,17 @@ type Options struct {
 // after which the waits begin at RetryFirst again.
 const settled = 30 * time.Second
 
+// unreadUploads is what uploads may take beyond 256 KiB each, in bytes, while
+// their targets do not take them.
+const unreadUploads = 64 << 20
+
 // Link holds the tunnels of one agent. Make it with New.
 type Link struct {
 	opts    Options
 	log     *zap.Logger
 	run     string // of this run of the program; see proto.Hello
 	buffers wsconn.WriteBuffers
+	unread  *mux.Budget // of uploads that their targets have not taken yet
 	status  *statusBoard
 	work    sync.WaitGroup // tunnels that are finishing
 }
@@ -125,6 +130,7 @@ func New(opts Options) *Link {
 	defaultTo(&opts.StepTimeout, 15*time.Second)
 	return &Link{
 		opts: opts, log: opts.Log, run: uuid.NewString(),
+		unread: mux.NewBudget(unreadUploads),
 		status: newStatusBoard(opts.Tunnels, opts.Clock),
 	}
 }

@@ -2,6 +2,7 @@ package mux
 
 import (
 	"encoding/binary"
+	"sync"
 
 	"sallyport/internal/wsconn"
 )
@@ -32,6 +33,9 @@ type framer struct {
 	session *Session
 	body    bool // the next Write is the body of the header that is held back
 	reads   bool // yamux is the reader by now
+
+	turn    sync.Mutex       // held while a frame is written, where others than yamux write some
+	reduced [headerSize]byte // a header that is not sent as yamux made it; guarded by turn
 }
 
 func (f *framer) Read(p []byte) (int, error) {
@@ -49,13 +53,26 @@ func (f *framer) Read(p []byte) (int, error) {
 // Close is how yamux ends a session, for instance after a faulty frame; nothing
 // is read any more then.
 func (f *framer) Close() error {
-	err := f.Conn.Close()
 	f.session.end()
-	return err
+	return f.Conn.Close()
 }
 
 func (f *framer) Write(p []byte) (int, error) {
-	f.body = !f.body && len(p) == headerSize && p[1] == typeData && binary.BigEndian.Uint32(p[8:]) > 0
+	body := f.body // p is one
+	f.body = !body && len(p) == headerSize && p[1] == typeData && binary.BigEndian.Uint32(p[8:]) > 0
+	if w := f.session.windows; w != nil {
+		if !body {
+			f.turn.Lock()
+		}
+		if !f.body {
+			defer f.turn.Unlock()
+		}
+		if !body && len(p) == headerSize && p[1] == typeWindow {
+			copy(f.reduced[:], p)
+			binary.BigEndian.PutUint32(f.reduced[8:], w.announced(p))
+			p = f.reduced[:]
+		}
+	}
 	switch {
 	case f.body:
 		return f.WriteHeld(p)
@@ -64,4 +81,16 @@ func (f *framer) Write(p []byte) (int, error) {
 	default:
 		return f.WriteNow(p)
 	}
+}
+
+// announce sends a frame of its own that lets the other end send n bytes more
+// on a stream.
+func (f *framer) announce(id, n uint32) {
+	header := make([]byte, headerSize)
+	header[1] = typeWindow
+	binary.BigEndian.PutUint32(header[4:], id)
+	binary.BigEndian.PutUint32(header[8:], n)
+	f.turn.Lock()
+	defer f.turn.Unlock()
+	_, _ = f.Conn.Write(header) // its failure is the connection's end
 }

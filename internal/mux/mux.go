@@ -37,6 +37,9 @@ type Options struct {
 	// window. 0: unknown, taken for a long path.
 	RTT time.Duration
 	Log *zap.Logger
+	// Budget bounds, with all sessions that have the same, what large windows
+	// may cost; nil: nothing does.
+	Budget *Budget
 	// OnEnd is called once, in a goroutine of its own, when the connection can
 	// no longer be read: the session has ended, or is about to. Close is still
 	// to be called.
@@ -54,7 +57,7 @@ func Client(conn *wsconn.Conn, opts Options) (*Session, error) {
 	config.StreamCloseTimeout = 0
 	s := newSession(conn, opts)
 	close(s.handover) // nobody else reads
-	inner, err := yamux.Client(&framer{Conn: conn, session: s}, config)
+	inner, err := yamux.Client(s.framer, config)
 	if err != nil {
 		return nil, fmt.Errorf("begin yamux: %w", err)
 	}

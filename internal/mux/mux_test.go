@@ -26,6 +26,16 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func sessions(t testing.TB, rtt time.Duration, onEnd ...func()) (client, server *mux.Session) {
 	t.Helper()
+	opts := mux.Options{RTT: rtt}
+	for _, told := range onEnd {
+		opts.OnEnd = told
+	}
+	return sessionsWith(t, opts)
+}
+
+// sessionsWith connects two sessions, of which the relay's has the options.
+func sessionsWith(t testing.TB, opts mux.Options) (client, server *mux.Session) {
+	t.Helper()
 	accepted := make(chan *websocket.Conn, 1)
 	upgrader := websocket.Upgrader{WriteBufferSize: wsconn.MaxMessage, WriteBufferPool: &wsconn.WriteBuffers{}}
 	relay := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -42,12 +52,9 @@ func sessions(t testing.TB, rtt time.Duration, onEnd ...func()) (client, server 
 	if err != nil {
 		t.Fatal(err)
 	}
-	opts := mux.Options{RTT: rtt, Log: zaptest.NewLogger(t)}
-	if client, err = mux.Client(wsconn.New(ws, wsconn.Options{}), opts); err != nil {
+	opts.Log = zaptest.NewLogger(t)
+	if client, err = mux.Client(wsconn.New(ws, wsconn.Options{}), mux.Options{RTT: opts.RTT, Log: opts.Log}); err != nil {
 		t.Fatal(err)
-	}
-	for _, told := range onEnd {
-		opts.OnEnd = told
 	}
 	server = mux.Server(wsconn.New(<-accepted, wsconn.Options{}), opts)
 	t.Cleanup(func() {

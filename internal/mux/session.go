@@ -24,14 +24,22 @@ type Session struct {
 	ended    chan struct{} // closed when nothing can be read any more
 	ending   sync.Once
 	writers  atomic.Int32 // how many are handing frames to yamux now; see framer
+	framer   *framer
+	windows  *windows // nil: every stream has the whole window
 
 	mu     sync.Mutex // guards the following
 	inner  *yamux.Session
 	closed bool
+
+	opening sync.Mutex           // guards the following
+	open    map[*Stream]struct{} // whose own half is not closed
 }
 
 func newSession(conn *wsconn.Conn, opts Options) *Session {
-	return &Session{conn: conn, opts: opts, handover: make(chan struct{}), ended: make(chan struct{})}
+	s := &Session{conn: conn, opts: opts, handover: make(chan struct{}), ended: make(chan struct{}),
+		windows: newWindows(Window(opts.RTT), opts.Budget)}
+	s.framer = &framer{Conn: conn, session: s}
+	return s
 }
 
 // rest reads while there is no yamux session. Close waits for it, by ended or
@@ -61,7 +69,7 @@ func (s *Session) begin() (*yamux.Session, error) {
 	}
 	config := config(s.opts)
 	config.StreamCloseTimeout = closeTimeout
-	inner, err := yamux.Server(&framer{Conn: s.conn, session: s}, config)
+	inner, err := yamux.Server(s.framer, config)
 	if err != nil {
 		return nil, fmt.Errorf("begin yamux: %w", err)
 	}
@@ -76,10 +84,48 @@ func (s *Session) begin() (*yamux.Session, error) {
 func (s *Session) end() {
 	s.ending.Do(func() {
 		close(s.ended)
+		if s.windows != nil {
+			s.windows.end()
+		}
+		s.release()
 		if s.opts.OnEnd != nil {
 			go s.opts.OnEnd()
 		}
 	})
+}
+
+// release lets whoever waits for a stream of the session go. yamux itself has
+// them try again and again from here on until it has closed their stream, which
+// takes minutes where hundreds do so.
+func (s *Session) release() {
+	s.opening.Lock()
+	defer s.opening.Unlock()
+	for stream := range s.open {
+		stream.release()
+	}
+	s.open = nil
+}
+
+// opened wraps a stream of yamux.
+func (s *Session) opened(inner *yamux.Stream) *Stream {
+	stream := &Stream{inner, s}
+	s.opening.Lock()
+	defer s.opening.Unlock()
+	if s.over() {
+		stream.release()
+		return stream
+	}
+	if s.open == nil {
+		s.open = make(map[*Stream]struct{})
+	}
+	s.open[stream] = struct{}{}
+	return stream
+}
+
+func (s *Session) closing(stream *Stream) {
+	s.opening.Lock()
+	defer s.opening.Unlock()
+	delete(s.open, stream)
 }
 
 func (s *Session) over() bool {
@@ -107,7 +153,7 @@ func (s *Session) OpenStream() (*Stream, error) {
 		s.check(err)
 		return nil, err
 	}
-	return &Stream{stream, s}, nil
+	return s.opened(stream), nil
 }
 
 // AcceptStream waits for a stream that the other end opens. It is for the
@@ -118,7 +164,7 @@ func (s *Session) AcceptStream() (*Stream, error) {
 		s.check(err)
 		return nil, err
 	}
-	return &Stream{stream, s}, nil
+	return s.opened(stream), nil
 }
 
 // Ended is closed when nothing can be read any more.

@@ -17,6 +17,24 @@ type Stream struct {
 	session *Session
 }
 
+// Read reads what has come, and lets the other end send more.
+func (s *Stream) Read(p []byte) (int, error) {
+	n, err := s.Stream.Read(p)
+	if w := s.session.windows; w != nil && n > 0 {
+		if more := w.drained(s.StreamID(), n); more > 0 {
+			s.session.framer.announce(s.StreamID(), more)
+		}
+	}
+	return n, err
+}
+
+// Costly reports whether the stream has a large window while there is little
+// left of the budget: such a one is better closed than kept.
+func (s *Stream) Costly() bool {
+	w := s.session.windows
+	return w != nil && w.costly(s.StreamID())
+}
+
 // Write writes p in chunks.
 func (s *Stream) Write(p []byte) (int, error) {
 	s.session.writers.Add(1)
@@ -35,8 +53,13 @@ func (s *Stream) Write(p []byte) (int, error) {
 	}
 }
 
-// Close closes this end's half: nothing more is written.
+// Close closes this end's half: nothing more is written, and what may still be
+// read is not made room for.
 func (s *Stream) Close() error {
+	if w := s.session.windows; w != nil {
+		w.release(s.StreamID())
+	}
+	s.session.closing(s)
 	s.session.writers.Add(1)
 	defer s.session.writers.Add(-1)
 	return s.Stream.Close()
@@ -45,9 +68,11 @@ func (s *Stream) Close() error {
 // Abort closes the stream and wakes whoever reads from or writes to it. Close
 // alone leaves a reader waiting for the other end.
 func (s *Stream) Abort() {
-	_ = s.SetDeadline(time.Unix(1, 0)) // can't fail
+	s.release()
 	_ = s.Close()
 }
+
+func (s *Stream) release() { _ = s.SetDeadline(time.Unix(1, 0)) } // can't fail
 
 // SessionEnded reports whether the whole session is gone. yamux gives readers
 // of its streams a plain io.EOF then.

@@ -118,7 +118,7 @@ func (h *Hub) open(v *visitor, hello *proto.Hello, enrolled Enrolled, rtt, offse
 	h.work.Add(1)    // gone takes it back
 	t.mu.Lock()      // told may come before session is set
 	defer t.mu.Unlock()
-	t.session = mux.Server(t.conn, mux.Options{RTT: rtt, Log: h.log, OnEnd: func() { h.gone(t) }})
+	t.session = mux.Server(t.conn, mux.Options{RTT: rtt, Log: h.log, Budget: h.unread, OnEnd: func() { h.gone(t) }})
 	return t
 }
 

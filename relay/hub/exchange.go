@@ -231,6 +231,9 @@ func (x *exchange) reusable() bool {
 }
 
 func (x *exchange) keep() bool {
+	if x.stream.Costly() {
+		return false
+	}
 	if x.large {
 		x.stream.Shrink()
 	}

@@ -79,6 +79,7 @@ type Hub struct {
 	readers  sync.Pool // *bufio.Reader, for answers
 	chunks   sync.Pool // *[mux.Chunk]byte, for uploads
 	flight   flight
+	unread   *mux.Budget // of answers that their callers have not read yet
 
 	started time.Time
 
@@ -96,6 +97,11 @@ type Hub struct {
 	sequence uint64 // of the last tunnel
 	waiting  int    // requests that wait for their agents, in all
 }
+
+// unreadAnswers is what answers may take beyond 256 KiB each, in bytes, while
+// their callers do not read them: the one that needs most, 16 MiB over a path
+// of 80 ms, is an eighth of it.
+const unreadAnswers = 128 << 20
 
 // readBuffer is the size of the buffer that a websocket is read through. It
 // must hold the longest control frame, 125 bytes, and should hold a small
@@ -147,6 +153,7 @@ func New(opts Options) *Hub {
 		doorstep: newDoorstep(opts),
 		agents:   make(map[string]*agent),
 		arrivals: make(map[*arrival]struct{}),
+		unread:   mux.NewBudget(unreadAnswers),
 		moved:    make(chan struct{}),
 	}
 	h.readers.New = func() any { return bufio.NewReaderSize(nil, answerBuffer) }

@@ -57,6 +57,7 @@ func newMetrics(registerer prometheus.Registerer, h *Hub) *metrics {
 		gauge("sallyport_agents_online", "Agents with at least one tunnel up.", func() float64 { return float64(h.online()) }),
 		gauge("sallyport_tunnel_requests_in_flight", "Requests under way in tunnels.", func() float64 { return float64(h.flight.count()) }),
 		gauge("sallyport_tunnel_requests_waiting", "Requests that wait for an agent that is away or busy.", func() float64 { return float64(h.waitingNow()) }),
+		gauge("sallyport_tunnel_large_windows_bytes", "What answers may take beyond 256 KiB each while their callers do not read them; at most 128 MiB.", func() float64 { return float64(h.unread.Taken()) }),
 		bytes("sallyport_tunnel_received_bytes_total", "Bytes received through tunnels.", func() float64 { r, _ := m.traffic(h); return r }),
 		bytes("sallyport_tunnel_sent_bytes_total", "Bytes sent through tunnels.", func() float64 { _, s := m.traffic(h); return s }),
 	}
