@@ -33,12 +33,11 @@ func (e *Egress) bySystem(target *url.URL) route {
 		read = systemSettings
 	}
 	s, err := read()
+	r := s.route(target)
 	if err != nil {
-		r := directly("no proxy in the environment")
-		r.Notes = append(r.Notes, "the system's proxy settings can't be read: "+err.Error())
-		return r
+		r.Notes = append(r.Notes, "the system's proxy settings can't be read in full: "+err.Error())
 	}
-	return s.route(target)
+	return r
 }
 
 // route is the way to the target by these settings.

@@ -17,19 +17,23 @@ func systemSettings() (settings, error) {
 	if perUser, err := readNumber(registry.LOCAL_MACHINE, `Software\Policies\Microsoft\Windows\CurrentVersion\Internet Settings`, "ProxySettingsPerUser"); err == nil && perUser == 0 {
 		root = registry.LOCAL_MACHINE
 	}
-	own, err := readInternetSettings(root)
+	values, err := readInternetSettings(root)
 	if err != nil {
 		return settings{}, err
+	}
+	own := values.settings("Windows proxy settings")
+	if len(own.proxies) > 0 {
+		return own, nil
 	}
 	raw, err := readBinary(registry.LOCAL_MACHINE, internetSettingsKey+`\Connections`, "WinHttpSettings")
-	if err != nil {
-		return settings{}, err
+	if err != nil || raw == nil {
+		return own, err
 	}
 	services, err := parseConnection(raw)
-	if err != nil && len(raw) > 0 {
-		return settings{}, fmt.Errorf("WinHttpSettings: %w", err)
+	if err != nil {
+		return own, fmt.Errorf("WinHttpSettings: %w", err)
 	}
-	return own.settings("Windows proxy settings").orElse(services.settings("WinHTTP proxy settings")), nil
+	return own.orElse(services.settings("WinHTTP proxy settings")), nil
 }
 
 func readInternetSettings(root registry.Key) (internetSettings, error) {
