@@ -65,6 +65,7 @@ func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request, c *connection.Co
 	g.metrics.inFlight.Inc()
 	result, complete := p.run(rawQuery)
 	p.body.finish(p.interrupt)
+	p.ahead.finish(p.interrupt)
 	g.metrics.inFlight.Dec()
 	took := time.Since(p.start)
 	g.metrics.observe(string(c.Mode), result, took)

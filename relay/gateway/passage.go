@@ -34,6 +34,7 @@ type passage struct {
 	signIn time.Duration
 	timing proto.Timing
 
+	ahead   *ahead        // nil: the body is not read before it is asked for
 	limit   *limitedBody  // nil: none, or none is needed
 	applied string        // the preference that was heeded
 	wait    time.Duration // how long the request may yet be held, where applied is set
@@ -155,6 +156,10 @@ func (p *passage) prepare(rawQuery string) *proto.Error {
 		body, large := p.limited()
 		if large != nil {
 			return large
+		}
+		if _, waits := p.rt.(road.Patient); waits && p.r.Header["Expect"] == nil {
+			p.ahead = newAhead(body)
+			body = p.ahead
 		}
 		p.body = newReplay(body, keep)
 	}

@@ -181,13 +181,15 @@ func (p *trip) settle(lacks lack, why string) (*tunnel, *proto.Error) {
 	case lackRoom, lackNothing: // free for a moment, but others were first
 		return nil, h.full(p)
 	case lackLife:
+		if p.ctx.Err() != nil {
+			break
+		}
 		h.mu.Lock()
 		t := h.take(h.agent(p.agentID), p.failed, true)
 		h.mu.Unlock()
 		if t != nil {
 			return t, nil
 		}
-		return nil, h.full(p)
 	}
 	return nil, h.offline(p, why)
 }
