@@ -171,7 +171,7 @@ func TestHeldRequestIsSentByTheNextRelay(t *testing.T) {
 // waited for a place on its tunnels, and every new one.
 func TestInstanceThatGoesSilentLosesItsUnsentRequests(t *testing.T) {
 	r := newRelay(t, false)
-	r.heartbeat = 500 * time.Millisecond
+	r.heartbeat = time.Second
 	r.change = func(o *hub.Options) { o.MaxStreams, o.AgentWait = 4, 2*patience }
 	r.restart(func() {})
 	stuck := make(chan struct{})
