@@ -37,7 +37,7 @@ func newAhead(src io.Reader) *ahead {
 }
 
 func (a *ahead) fill() {
-	buf := make([]byte, aheadLimit)
+	buf := make([]byte, aheadLimit/4) // most bodies are far shorter, and what is kept is no longer than they
 	for a.fillOnce(buf) {
 	}
 }
@@ -49,7 +49,7 @@ func (a *ahead) fillOnce(buf []byte) bool {
 	if a.asked.Load() || a.end != nil || len(a.kept) >= aheadLimit {
 		return false
 	}
-	n, err := a.src.Read(buf[:aheadLimit-len(a.kept)])
+	n, err := a.src.Read(buf[:min(len(buf), aheadLimit-len(a.kept))])
 	a.kept, a.end = append(a.kept, buf[:n]...), err
 	return true
 }

@@ -114,7 +114,7 @@ func (h *Hub) enqueue(a *agent, w *waiter) bool {
 }
 
 // waitingInAll is for how many agents at once the queues may be full: each
-// request that waits costs the relay some 30 KiB.
+// request that waits costs the relay 30 KiB, or 50 with a body.
 const waitingInAll = 10
 
 // setWaiting keeps count of a queue that changes; mu is held.
