@@ -10,7 +10,7 @@ import (
 // MaxControlMessage is the longest control message, in bytes.
 const MaxControlMessage = 16 << 10
 
-// Control is one control message: *Drain or *PingTimes.
+// Control is one control message: *Drain, *PingTimes or *PolicySummary.
 //
 // Either end may send one at any time after the handshake: a websocket text
 // message of its own, which is one JSON object. They are no part of the yamux
@@ -48,12 +48,31 @@ type PingTimes struct {
 // RTT is RTTMicros as a duration.
 func (p *PingTimes) RTT() time.Duration { return time.Duration(p.RTTMicros) * time.Microsecond }
 
+// What becomes of a request that no rule of a policy matches.
+const (
+	PolicyAllow = "allow"
+	PolicyDeny  = "deny"
+)
+
+// PolicySummary is what the relay may know of the rules of the agent's site: an
+// agent sends it when a tunnel is up and whenever the rules change. The rules
+// themselves do not leave the site.
+type PolicySummary struct {
+	Version string `json:"version"` // the same for the same rules
+	Rules   int    `json:"rules"`   // how many there are
+	Default string `json:"default"` // PolicyAllow or PolicyDeny
+	// Open: more may be reached than rules name, which is worth a warning.
+	Open bool `json:"open"`
+}
+
 // ErrControl is wrapped by errors about a faulty control message. After one
 // the other end can't be trusted to speak this protocol.
 var ErrControl = errors.New("faulty control message")
 
 func (*Drain) controlKind() string     { return "drain" }
 func (*PingTimes) controlKind() string { return "pingTimes" }
+
+func (*PolicySummary) controlKind() string { return "policySummary" }
 
 func (d *Drain) validate() error {
 	if d.WithinMs < 0 || d.WithinMs > 3_600_000 {
@@ -67,6 +86,16 @@ func (p *PingTimes) validate() error {
 		return fmt.Errorf("rttMicros %d is not within 0 to an hour", p.RTTMicros)
 	}
 	return nil
+}
+
+func (p *PolicySummary) validate() error {
+	if p.Rules < 0 || p.Rules > 100_000 {
+		return fmt.Errorf("rules %d is not within 0 to 100000", p.Rules)
+	}
+	if p.Default != PolicyAllow && p.Default != PolicyDeny {
+		return fmt.Errorf("default %.20q is neither allow nor deny", p.Default)
+	}
+	return checkText("version", p.Version, 1, 64)
 }
 
 // EncodeControl validates m and writes it as it goes over the wire.
@@ -107,6 +136,8 @@ func DecodeControl(raw []byte) (Control, error) {
 		m = &Drain{}
 	case "pingTimes":
 		m = &PingTimes{}
+	case "policySummary":
+		m = &PolicySummary{}
 	case "":
 		return nil, fmt.Errorf("%w: it has no type", ErrControl)
 	default:

@@ -17,6 +17,10 @@ func TestControlMessagesArriveAsTheyWereSent(t *testing.T) {
 		if rapid.Bool().Draw(t, "drain") {
 			want = &proto.Drain{WithinMs: rapid.IntRange(0, 3_600_000).Draw(t, "within"), Reason: rapid.StringMatching(`[ -~]{0,600}`).Draw(t, "reason")}
 		}
+		if rapid.Bool().Draw(t, "policy") {
+			want = &proto.PolicySummary{Version: rapid.StringMatching(`[0-9a-f]{8}`).Draw(t, "version"), Rules: rapid.IntRange(0, 1000).Draw(t, "rules"),
+				Default: rapid.SampledFrom([]string{proto.PolicyAllow, proto.PolicyDeny}).Draw(t, "default"), Open: rapid.Bool().Draw(t, "open")}
+		}
 		raw, err := proto.EncodeControl(want)
 		if err != nil {
 			t.Fatal(err)
@@ -47,6 +51,8 @@ func TestFaultyControlMessages(t *testing.T) {
 		"", "nonsense", "[]", "{}", `{"type":""}`, `{"type":"drain","withinMs":-1}`, `{"type":"drain","withinMs":"soon"}`,
 		`{"type":"drain"`, // cut off
 		`{"type":"drain","reason":"` + strings.Repeat("x", proto.MaxControlMessage) + `"}`,
+		`{"type":"policySummary","version":"","rules":1,"default":"deny"}`, `{"type":"policySummary","version":"x","rules":-1,"default":"deny"}`,
+		`{"type":"policySummary","version":"x","rules":1,"default":"perhaps"}`, `{"type":"policySummary","version":"x","rules":"all"}`,
 		`{"type":"pingTimes","rttMicros":-5}`, `{"type":"drain","reason":"a\u0007b"}`,
 	} {
 		if m, err := proto.DecodeControl([]byte(raw)); !errors.Is(err, proto.ErrControl) {
@@ -61,6 +67,7 @@ func TestFaultyControlMessages(t *testing.T) {
 func FuzzDecodeControl(f *testing.F) {
 	f.Add([]byte(`{"type":"drain","withinMs":10}`))
 	f.Add([]byte(`{"type":"new"}`))
+	f.Add([]byte(`{"type":"policySummary","version":"0a1b2c3d","rules":3,"default":"deny"}`))
 	f.Add([]byte(`{"type":"pingTimes","rttMicros":3}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		m, err := proto.DecodeControl(raw)

@@ -104,6 +104,18 @@ const (
 	ReasonTooManyRedirects Reason = "too_many_redirects" // Facts: location
 )
 
+// Reasons that the agent's policy gives. Facts, each where there is one: line
+// (the rule that would allow the request), rule (that decided), ruleLine (where
+// it stands in agent.yaml), address.
+const (
+	ReasonNoRule        Reason = "no_rule"         // policy_denied: no rule allows it
+	ReasonDenyRule      Reason = "deny_rule"       // policy_denied: line has to stand above rule
+	ReasonGuarded       Reason = "guarded_address" // policy_denied: link-local or cloud metadata
+	ReasonAmbiguousPath Reason = "ambiguous_path"  // policy_denied: applications may read the path in several ways
+	ReasonRuleRate      Reason = "rule_rate"       // too_many_requests; also retryAfter (seconds)
+	ReasonRuleBody      Reason = "rule_body"       // too_large; also limit (bytes)
+)
+
 // Error is a failed request, as it travels from the agent to the relay and on
 // to the caller. Every road (see package relay/road) fails with one.
 type Error struct {

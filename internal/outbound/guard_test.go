@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/net/dns/dnsmessage"
 
+	"sallyport/internal/testkit"
 	"sallyport/proto"
 )
 
@@ -144,7 +145,7 @@ func TestGuardLetsExceptionsThrough(t *testing.T) {
 // get through: the guard looks at what is connected to.
 func TestGuardSeesThroughRebinding(t *testing.T) {
 	var asked atomic.Int32
-	resolver := dnsServer(t, func(q dnsmessage.Question) (dnsmessage.RCode, []string) {
+	resolver := testkit.Resolver(t, func(q dnsmessage.Question) (dnsmessage.RCode, []string) {
 		if q.Type != dnsmessage.TypeA {
 			return dnsmessage.RCodeSuccess, nil
 		}

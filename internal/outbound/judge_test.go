@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/net/dns/dnsmessage"
 
+	"sallyport/internal/testkit"
 	"sallyport/proto"
 )
 
@@ -65,7 +66,7 @@ func TestAnotherAddressOfTheNameWillDo(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer server.Close()
 	_, port, _ := net.SplitHostPort(server.Listener.Addr().String())
-	resolver := dnsServer(t, func(q dnsmessage.Question) (dnsmessage.RCode, []string) {
+	resolver := testkit.Resolver(t, func(q dnsmessage.Question) (dnsmessage.RCode, []string) {
 		if q.Type != dnsmessage.TypeA {
 			return dnsmessage.RCodeSuccess, nil
 		}
