@@ -62,7 +62,7 @@ func startScripted(t *testing.T, answers ...string) *scripted {
 					body = "\r\n"
 				}
 				fmt.Fprintf(conn, "HTTP/1.1 %s\r\n%s", answer, body)
-				if strings.Contains(answer, "Connection: close") {
+				if strings.Contains(answer, "Connection: close") || strings.Contains(answer, hangsUp) {
 					break
 				}
 			}
@@ -80,6 +80,9 @@ func (p *scripted) log() []string {
 }
 
 const wants = "407 Proxy Authentication Required\r\nProxy-Authenticate: "
+
+// hangsUp is a field by which the scripted proxy closes its connection.
+const hangsUp = "\r\nX-Hangs-Up: yes"
 
 // goThrough dials a target through the proxy.
 func goThrough(t *testing.T, o Options) error {
@@ -116,6 +119,9 @@ func TestConversationWithProxy(t *testing.T) {
 		{name: "no login wanted", answers: []string{"200 OK"}, asked: []string{"1 "}},
 		{name: "asked first, on the same connection", answers: []string{wants + "Basic realm=x", "200 OK"}, asked: []string{"1 ", "1 " + basic}},
 		{name: "asked first, and closed", answers: []string{wants + "Basic realm=x\r\nConnection: close", "200 OK"}, asked: []string{"1 ", "2 " + basic}},
+		{name: "asked first, and closed without a word", answers: []string{wants + "Basic realm=x" + hangsUp, "200 OK"}, asked: []string{"1 ", "2 " + basic}},
+		{name: "closed without a word in the middle of NTLM", answers: []string{wants + "NTLM" + hangsUp, wants + "NTLM " + ntlmChallenge + hangsUp},
+			asked: []string{"1 ", "2 NTLM TlRMTVNTUAAB"}, fault: FaultProxyAuth, words: "in the middle of a login with NTLM"},
 		{name: "in the URL", inURL: true, answers: []string{"200 OK"}, asked: []string{"1 " + basic}},
 		{name: "in the URL, where Basic is not wanted", inURL: true, answers: []string{wants + "NTLM", wants + "NTLM " + ntlmChallenge, "200 OK"},
 			asked: []string{"1 " + basic, "1 NTLM TlRMTVNTUAAB", "1 NTLM TlRMTVNTUAAD"}},

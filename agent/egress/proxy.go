@@ -24,8 +24,7 @@ func (e *Egress) through(ctx context.Context, r route, addr string) (net.Conn, e
 	case "socks5", "socks5h":
 		conn, err = e.socks(ctx, r, who, addr)
 	default:
-		c := &connector{egress: e, route: r, who: who, addr: addr}
-		conn, err = c.connect(ctx)
+		conn, err = e.connector(r, who, addr).connect(ctx)
 	}
 	e.lockout.note(login, err)
 	return conn, err
