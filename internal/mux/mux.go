@@ -24,8 +24,10 @@ const MaxStreams = 192
 const backlog = 256
 
 // writeTimeout bounds how long a frame may wait for its turn and be handed to
-// the connection.
-const writeTimeout = 30 * time.Second
+// the connection. On 64 kbit/s MaxStreams chunks take 13 minutes, and a tunnel
+// that is busy is not to be ended; on one that does not move, the connection's
+// own time-outs end all waiting.
+const writeTimeout = 15 * time.Minute
 
 // closeTimeout is how long the relay waits for the agent to close its half of
 // a stream that the relay has closed, before it resets it.

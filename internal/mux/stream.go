@@ -54,12 +54,20 @@ func (s *Stream) Write(p []byte) (int, error) {
 }
 
 // Close closes this end's half: nothing more is written, and what may still be
-// read is not made room for.
+// read is not made room for. It does not wait where many frames do.
 func (s *Stream) Close() error {
 	if w := s.session.windows; w != nil {
 		w.release(s.StreamID())
 	}
 	s.session.closing(s)
+	if s.session.crowded() {
+		go func() { _ = s.close() }() // ends with the session at the latest
+		return nil
+	}
+	return s.close()
+}
+
+func (s *Stream) close() error {
 	s.session.writers.Add(1)
 	defer s.session.writers.Add(-1)
 	return s.Stream.Close()

@@ -36,6 +36,11 @@ const readLimit = 1 << 20
 // MaxText is the longest text message that is accepted, in bytes.
 const MaxText = 16 << 10
 
+// defaultWriteTimeout is for an other end that speaks and does not listen; one
+// that is gone is noticed by its silence. On 64 kbit/s two minutes let 960 KB
+// pass: MaxMessage, and what a proxy in between has taken ahead of it.
+const defaultWriteTimeout = 2 * time.Minute
+
 // closeGrace bounds each step of an orderly Close: sending what is pending,
 // and waiting for the other end to close too.
 const closeGrace = 500 * time.Millisecond
@@ -46,7 +51,7 @@ type Options struct {
 	// taken for dead. 0: for ever.
 	IdleTimeout time.Duration
 	// WriteTimeout is how long one message may take to leave. It must allow
-	// for MaxMessage on the slowest line that should work.
+	// for MaxMessage on the slowest line that should work. 0: two minutes.
 	WriteTimeout time.Duration
 	// OnPong is told of the answer to a Ping, with the time that it took. It
 	// runs in the reader and must not block.
@@ -95,7 +100,7 @@ var _ net.Conn = (*Conn)(nil)
 // closes the Conn and touches ws no more.
 func New(ws *websocket.Conn, opts Options) *Conn {
 	if opts.WriteTimeout == 0 {
-		opts.WriteTimeout = 30 * time.Second
+		opts.WriteTimeout = defaultWriteTimeout
 	}
 	c := &Conn{ws: ws, opts: opts, readDone: make(chan struct{}), born: time.Now(), extended: -opts.IdleTimeout}
 	c.changed = sync.NewCond(&c.mu)

@@ -45,7 +45,11 @@ type exchange struct {
 // send sends the request down a stream and waits for the header of the
 // answer. The tunnel has been taken; it is released when the answer has ended.
 func (t *tunnel) send(ctx context.Context, req *http.Request, body *upload, began time.Time) (*http.Response, *proto.Error) {
-	stream, err := t.stream()
+	stream, err := t.stream(ctx)
+	if err != nil && ctx.Err() != nil {
+		t.release()
+		return nil, givenUp(context.Cause(ctx), t, proto.OutcomeNotSent)
+	}
 	if err != nil {
 		t.release()
 		return nil, lost(t, proto.OutcomeNotSent, err)
@@ -84,11 +88,11 @@ func (x *exchange) write() error {
 		if err := x.body.inlineInto(head); err != nil {
 			return &unsendable{err}
 		}
-		_, err := x.stream.Write(head.Bytes())
+		_, err := x.stream.WriteContext(x.ctx, head.Bytes())
 		x.body.sent = err == nil
 		return err
 	}
-	if _, err := x.stream.Write(head.Bytes()); err != nil {
+	if _, err := x.stream.WriteContext(x.ctx, head.Bytes()); err != nil {
 		return err
 	}
 	x.body.touched = true

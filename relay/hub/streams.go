@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -75,13 +76,13 @@ func (k *keptStreams) old(before time.Time) []*mux.Stream {
 
 // stream is a stream for one request: one that was kept, or a new one. An error
 // means that nothing can have been sent.
-func (t *tunnel) stream() (*mux.Stream, error) {
+func (t *tunnel) stream(ctx context.Context) (*mux.Stream, error) {
 	if !t.session.IsClosed() {
 		if s := t.kept.take(); s != nil {
 			return s, nil
 		}
 	}
-	return t.session.OpenStream()
+	return t.session.OpenStreamContext(ctx)
 }
 
 // closeStreams closes streams that were kept. It may block while a line is

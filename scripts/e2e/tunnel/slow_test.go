@@ -97,6 +97,39 @@ func tunnelIDs(t *testing.T, s *site) (ids string) {
 	return ids
 }
 
+// TestManyBodiesShareASlowLine: each waits for its turn behind all the others,
+// for longer than the kernel, the websocket or yamux usually allow for a write.
+func TestManyBodiesShareASlowLine(t *testing.T) {
+	if os.Getenv(realTimes) == "" {
+		t.Skipf("takes minutes; set %s", realTimes)
+	}
+	t.Parallel()
+	const bodies, size = 24, 80 << 10
+	app := target(t, func(w http.ResponseWriter, r *http.Request) {
+		n, _ := io.Copy(io.Discard, r.Body)
+		_, _ = w.Write(make([]byte, n))
+	})
+	r := newRelay(t, false)
+	r.heartbeat = 4 * time.Second
+	r.restart(func() {})
+	s := r.enrolled()
+	before := tunnelIDs(t, s)
+	r.net.SetRate(64_000 / 8)
+	var all sync.WaitGroup
+	for range bodies {
+		all.Go(func() {
+			resp, err := r.send(t.Context(), "POST", app.URL, io.MultiReader(bytes.NewReader(make([]byte, size))))
+			if got := read(t, resp, err); len(got) != size {
+				t.Errorf("%d bytes came back of %d", len(got), size)
+			}
+		})
+	}
+	all.Wait()
+	if after := tunnelIDs(t, s); after != before {
+		t.Errorf("the tunnels were %s and are %s", before, after)
+	}
+}
+
 // read reads an answer to its end, in any goroutine.
 func read(t *testing.T, resp *http.Response, err error) string {
 	if err != nil {
