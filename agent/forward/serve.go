@@ -28,9 +28,10 @@ const (
 	readBuffer = 4 << 10
 	// headerLimit is the most that a request's header may measure.
 	headerLimit = 64 << 10
-	// headerTimeout is how long a stream may stay open with no whole header: a
-	// relay writes it in one go.
-	headerTimeout = 30 * time.Second
+	// headerTimeout is how long a stream may stay open with no whole header. A
+	// relay writes it in one go; but on a slow line that may come a while after
+	// the stream, behind the bodies of others (see package mux).
+	headerTimeout = 15 * time.Minute
 )
 
 var (

@@ -134,6 +134,7 @@ type relay struct {
 	net       *testkit.Forwarder
 	heartbeat time.Duration
 	clock     func() time.Time // nil: the machine's
+	knocked   func()           // called for each agent that dials; may be nil
 	log       *zap.Logger
 	change    func(*hub.Options) // of the next relay; may be nil
 }
@@ -166,7 +167,12 @@ func (r *relay) start(address string, secure bool) {
 	}
 	r.hub = hub.New(opts)
 	mux := http.NewServeMux()
-	mux.Handle(proto.TunnelPath, r.hub)
+	mux.HandleFunc(proto.TunnelPath, func(w http.ResponseWriter, req *http.Request) {
+		if r.knocked != nil {
+			r.knocked()
+		}
+		r.hub.ServeHTTP(w, req)
+	})
 	r.server = httptest.NewUnstartedServer(mux)
 	if address != "127.0.0.1:0" {
 		_ = r.server.Listener.Close()

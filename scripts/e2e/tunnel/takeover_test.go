@@ -8,9 +8,12 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"go.uber.org/zap"
 
 	"sallyport/agent/link"
 	"sallyport/internal/testkit"
@@ -119,5 +122,49 @@ func TestLastAgentStandsByARelayThatLeaves(t *testing.T) {
 	resp, err := r.send(t.Context(), "GET", app.URL, nil)
 	if got := mustRead(t, resp, err); got != "done" {
 		t.Error(got)
+	}
+}
+
+// TestAgentsThatAreAskedToMoveDoNotComeAtOnce: each dials at a moment of its
+// own within the span that the relay names, 5 ms for each tunnel.
+func TestAgentsThatAreAskedToMoveDoNotComeAtOnce(t *testing.T) {
+	const agents, each = 25, 4
+	var mu sync.Mutex
+	var knocks []time.Time
+	r := newRelay(t, false)
+	r.log = zap.NewNop()
+	r.knocked = func() {
+		mu.Lock()
+		defer mu.Unlock()
+		knocks = append(knocks, time.Now())
+	}
+	r.restart(func() {})
+	for i := range agents {
+		instance := fmt.Sprint("ins_", i)
+		r.agent(r.dir.enrol("agt_1", instance), forwarding(t), func(o *link.Options) {
+			o.Identity.InstanceID, o.Log, o.Tunnels = instance, zap.NewNop(), each
+			o.RetryFirst, o.RetryLimit = time.Hour, time.Hour // only the first attempt counts
+		})
+	}
+	r.awaitTunnels(agents * each)
+	mu.Lock()
+	knocks = nil
+	mu.Unlock()
+	spread := r.hub.Leave()
+	if want := agents * each * 5 * time.Millisecond; spread != want {
+		t.Errorf("the span is %s, want %s", spread, want)
+	}
+	testkit.Eventually(t, patience, "each tunnel has been dialled again", func() error {
+		mu.Lock()
+		defer mu.Unlock()
+		if len(knocks) < agents*each {
+			return fmt.Errorf("%d were", len(knocks))
+		}
+		return nil
+	})
+	mu.Lock()
+	defer mu.Unlock()
+	if took := knocks[len(knocks)-1].Sub(knocks[0]); took < spread/2 {
+		t.Errorf("all came within %s", took)
 	}
 }
