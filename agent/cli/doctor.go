@@ -117,12 +117,12 @@ func examination(s config.Sources, w World) (o doctor.Options, closeAll func()) 
 	if o.Egress, o.ConfigErr = newEgress(o.Config, w, nil); o.ConfigErr != nil {
 		return o, func() {}
 	}
-	transport, err := targetTransport(c, nil)
+	transport, rules, err := newTargets(c, nil)
 	if err != nil {
 		o.ConfigErr = err
 		return o, func() {}
 	}
-	o.Transport = transport
+	o.Transport = rules.Wrap(transport)
 	return o, transport.Close
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	stdlog "log"
+	"net"
 	"os"
 	"runtime"
 	"slices"
@@ -19,9 +20,11 @@ import (
 	"sallyport/agent/control"
 	"sallyport/agent/forward"
 	"sallyport/agent/link"
+	"sallyport/agent/policy"
 	"sallyport/internal/buildinfo"
 	"sallyport/internal/logging"
 	"sallyport/internal/outbound"
+	"sallyport/proto"
 )
 
 func newRun(w World) *cobra.Command {
@@ -85,6 +88,7 @@ type agent struct {
 	relay     string
 	started   time.Time
 	transport *outbound.Transport
+	policy    *policy.Engine
 	forwarder *forward.Forwarder
 	link      *link.Link
 }
@@ -99,9 +103,12 @@ func newAgent(c config.Config, w World, identity config.Identity, log *zap.Logge
 	if err != nil {
 		return nil, err
 	}
-	transport, err := targetTransport(c, log.Named("outbound"))
+	transport, rules, err := newTargets(c, log.Named("outbound"))
 	if err != nil {
 		return nil, err
+	}
+	if warning := rules.Policy().Warning(); warning != "" {
+		log.Warn("policy is open", zap.String("meaning", warning))
 	}
 	if err := link.CheckRelay(relay, c.AllowPlaintextRelay); err != nil {
 		return nil, err
@@ -110,8 +117,8 @@ func newAgent(c config.Config, w World, identity config.Identity, log *zap.Logge
 	if err != nil {
 		return nil, err
 	}
-	a := &agent{identity: identity, relay: relay.String(), started: time.Now(), transport: transport}
-	a.forwarder = forward.New(forward.Options{Transport: a.transport, MaxBody: limit, Log: log.Named("forward")})
+	a := &agent{identity: identity, relay: relay.String(), started: time.Now(), transport: transport, policy: rules}
+	a.forwarder = forward.New(forward.Options{Transport: rules.Wrap(transport), MaxBody: limit, Log: log.Named("forward")})
 	a.link = link.New(link.Options{
 		Relay:          relay,
 		Identity:       link.Identity{AgentID: identity.AgentID, InstanceID: identity.InstanceID, Key: identity.Key()},
@@ -119,23 +126,34 @@ func newAgent(c config.Config, w World, identity config.Identity, log *zap.Logge
 		Serve:          a.forwarder.Serve,
 		Refuse:         a.forwarder.Refuse,
 		Egress:         way,
+		Announce:       func() []proto.Control { return []proto.Control{rules.Policy().Summary()} },
 		AllowPlaintext: c.AllowPlaintextRelay,
 		Log:            log.Named("link"),
 	})
 	return a, nil
 }
 
-// targetTransport is what performs requests against applications.
-func targetTransport(c config.Config, log *zap.Logger) (*outbound.Transport, error) {
+// newTargets makes what performs requests against applications, and the policy
+// to put before it.
+func newTargets(c config.Config, log *zap.Logger) (*outbound.Transport, *policy.Engine, error) {
 	proxy, err := c.RequestProxy()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	authorities, err := c.TargetAuthorities()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return outbound.New(outbound.Options{RootCAs: authorities, Proxy: proxy, Log: log}), nil
+	rules, err := c.Policy.Compile()
+	if err != nil {
+		return nil, nil, err
+	}
+	engine := policy.NewEngine(rules, policy.Options{Proxy: proxy, Resolver: net.DefaultResolver})
+	return outbound.New(outbound.Options{RootCAs: authorities, Proxy: proxy, Log: log}), engine, nil
+}
+
+func policyStatus(p *policy.Policy) *control.Policy {
+	return &control.Policy{Version: p.Version(), Rules: len(p.Rules()), Default: p.Default(), Warning: p.Warning()}
 }
 
 // hostname is this machine's name, as the relay's pages show it.
@@ -155,6 +173,7 @@ func (a *agent) status() control.Status {
 		Version: buildinfo.Version(), UptimeSeconds: int64(time.Since(a.started).Seconds()),
 		InFlight: a.forwarder.InFlight(), ClockOffsetMs: st.ClockOffsetMs,
 	}
+	out.Policy = policyStatus(a.policy.Policy())
 	for _, t := range st.Tunnels {
 		out.Tunnels = append(out.Tunnels, control.Tunnel{ID: t.ID, ConnectedAt: t.Since, LatencyMs: t.LatencyMs, InFlight: t.InFlight})
 	}

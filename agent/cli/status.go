@@ -104,7 +104,24 @@ func printStatus(out io.Writer, s control.Status, dir string, now time.Time) {
 		line("Next", "sallyport-agent doctor --data %s", dir)
 	}
 	line("Requests", "%d under way", s.InFlight)
+	if p := s.Policy; p != nil {
+		line("Policy", "%s, %s, default %s", p.Version, counted(p.Rules, "rule"), p.Default)
+		if p.Warning != "" {
+			line("Warning", "%s", p.Warning)
+		}
+	}
 	line("Version", "%s, running %s", s.Version, span(time.Duration(s.UptimeSeconds)*time.Second))
+}
+
+// counted is a number of things as a person says it.
+func counted(n int, thing string) string {
+	switch n {
+	case 0:
+		return "no " + thing + "s"
+	case 1:
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // span is a duration as a person says it.

@@ -35,6 +35,7 @@ type Config struct {
 	MaxRequestBody      string `yaml:"maxRequestBody"`
 	LogLevel            string `yaml:"logLevel"`
 	LogFormat           string `yaml:"logFormat"`
+	Policy              Policy `yaml:"policy"`
 }
 
 // Example is an agent.yaml with every key, its meaning and its default.
@@ -95,6 +96,19 @@ logLevel: info
 
 # json or console.
 logFormat: json
+
+# What the relay may reach through this agent. Without rules: all that this
+# machine can reach, but for link-local and cloud metadata addresses.
+policy:
+  # Rules are read from the top, and the first that matches decides:
+  #   allow|deny METHODS SCHEME://HOST:PORTS/PATH [rate=50/s] [body=10MB]
+  # "sallyport-agent policy suggest" writes them from what was sent up to now.
+  # rules:
+  #   - allow GET,POST https://erp.plant2.internal:8443/api/** rate=50/s body=10MB
+  #   - deny * *://10.0.0.0/8:22
+  # What becomes of what no rule matches. Default: deny as soon as there is one
+  # allow rule, else allow.
+  # default: deny
 `
 
 // Defaults are the values of keys that nobody set.

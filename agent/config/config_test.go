@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"sallyport/agent/policy"
 )
 
 func TestExampleNamesEveryKeyWithItsDefault(t *testing.T) {
@@ -33,7 +35,7 @@ func TestExampleNamesEveryKeyWithItsDefault(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, o := range Options() {
-		if !strings.Contains(text, "\n"+o.Key+": ") {
+		if !strings.Contains(text, "\n"+o.Key+":") {
 			t.Errorf("the example does not show %s", o.Key)
 		}
 		if _, ok := c.fields()[o.Key]; !ok {
@@ -55,10 +57,33 @@ func TestFaultyFilesNameLineAndKey(t *testing.T) {
 		"- relay\n":                            `line 1: expected keys and values`,
 		"relay: https://x\n---\nlogLevel: x\n": `more than one document`,
 		"relay: [\n":                           `line 1`,
+		"policy: open\n":                       `line 1: policy: expected rules:`,
+		"policy:\n  ruels: []\n":               `line 2: policy: unknown key "ruels"; did you mean "rules"?`,
+		"policy:\n  default: maybe\n":          `line 2: policy: default: expected allow or deny`,
+		"policy:\n  rules: allow\n":            `line 2: policy: rules: expected a list`,
+		"policy:\n  rules:\n  - a: b\n":        `line 3: policy: rules: expected a rule`,
+		"policy:\n  rules:\n  - allow GET https://x\n\n  - alow GET https://x\n": `policy: line 5: rule "alow GET https://x": "alow" can't begin a rule`,
 	} {
 		c := Defaults()
 		if err := c.parse(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: error %v, want %q", text, err, want)
+		}
+	}
+}
+
+func TestRulesKeepTheirLines(t *testing.T) {
+	c := Defaults()
+	if err := c.parse("# comment\npolicy:\n  rules:\n    - allow GET,POST https://erp.test:8443/api/** rate=50/s\n    # why\n    - \"deny * *://10.0.0.0/8:22\"\n  default: allow\n"); err != nil {
+		t.Fatal(err)
+	}
+	want := Policy{Default: "allow", Rules: []policy.Line{{Text: "allow GET,POST https://erp.test:8443/api/** rate=50/s", Number: 4}, {Text: "deny * *://10.0.0.0/8:22", Number: 6}}}
+	if diff := cmp.Diff(want, c.Policy); diff != "" {
+		t.Error(diff)
+	}
+	for _, text := range []string{"policy:\n", "policy: {}\n", "policy:\n  rules:\n"} {
+		c := Defaults()
+		if err := c.parse(text); err != nil || cmp.Diff(Policy{}, c.Policy) != "" {
+			t.Errorf("%q: %+v, %v", text, c.Policy, err)
 		}
 	}
 }

@@ -19,7 +19,8 @@ import (
 // from if no other file is named.
 const FileName = "agent.yaml"
 
-// Option is one key of agent.yaml with its flag and environment twins.
+// Option is one key of agent.yaml with its flag and environment twins, where it
+// has any.
 type Option struct {
 	Key, Flag, Env string
 	Help           string
@@ -44,6 +45,7 @@ func Options() []Option {
 		{"maxRequestBody", "max-request-body", "SALLYPORT_MAX_REQUEST_BODY", "longest body of a request that is sent on, such as 2GiB", false},
 		{"logLevel", "log-level", "SALLYPORT_LOG_LEVEL", "debug, info, warn or error", false},
 		{"logFormat", "log-format", "SALLYPORT_LOG_FORMAT", "json or console", false},
+		{Key: "policy"}, // of the file alone
 	}
 }
 
@@ -67,6 +69,9 @@ func Load(s Sources) (Config, error) {
 		}
 	}
 	for _, o := range Options() {
+		if o.Flag == "" {
+			continue
+		}
 		if value, ok := s.given(o.Flag, o.Env); ok {
 			if err := c.set(o, value); err != nil {
 				return Config{}, err
@@ -169,6 +174,12 @@ func (c *Config) parse(text string) error {
 			return fmt.Errorf("line %d: key %q stands on line %d already", key.Line, key.Value, first)
 		}
 		seen[key.Value] = key.Line
+		if own, ok := field.Addr().Interface().(yaml.Unmarshaler); ok && value.Tag != "!!null" {
+			if err := own.UnmarshalYAML(value); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := value.Decode(field.Addr().Interface()); err != nil {
 			return fmt.Errorf("line %d: %s: expected %s", value.Line, key.Value, map[bool]string{true: "true or false", false: "text"}[field.Kind() == reflect.Bool])
 		}
@@ -202,10 +213,18 @@ func (c *Config) set(o Option, value string) error {
 
 // nearest is the known key that takes the fewest changes to reach.
 func nearest(key string) string {
-	best, least := "", 1<<30
+	var known []string
 	for _, o := range Options() {
-		if d := distance(strings.ToLower(key), strings.ToLower(o.Key)); d < least {
-			best, least = o.Key, d
+		known = append(known, o.Key)
+	}
+	return nearestOf(key, known...)
+}
+
+func nearestOf(key string, known ...string) string {
+	best, least := "", 1<<30
+	for _, k := range known {
+		if d := distance(strings.ToLower(key), strings.ToLower(k)); d < least {
+			best, least = k, d
 		}
 	}
 	return best

@@ -44,6 +44,15 @@ type Status struct {
 	UptimeSeconds int64     `json:"uptimeSeconds"`
 	InFlight      int       `json:"inFlight"` // requests under way
 	ClockOffsetMs int64     `json:"clockOffsetMs,omitempty"`
+	Policy        *Policy   `json:"policy,omitempty"` // that applies; absent while no agent runs
+}
+
+// Policy is what may be reached, in short.
+type Policy struct {
+	Version string `json:"version"` // the same for the same rules
+	Rules   int    `json:"rules"`
+	Default string `json:"default"`           // what becomes of what no rule matches: allow or deny
+	Warning string `json:"warning,omitempty"` // where more may be reached than rules name
 }
 
 // Tunnel is one tunnel that is up.

@@ -61,6 +61,9 @@ type Options struct {
 	// twice what a relay opens: those that it keeps for later, and those that it
 	// has given up and that have not ended here yet, come on top.
 	MaxStreams int
+	// Announce is what the relay is told of this agent as soon as a tunnel is
+	// up; nil: nothing.
+	Announce func() []proto.Control
 	// Tunnels is how many tunnels are held at once. Default 2: one more than
 	// needed, so that one can break, or be replaced, unnoticed.
 	Tunnels int
@@ -144,6 +147,14 @@ func defaultTo(d *time.Duration, value time.Duration) {
 // ErrPlaintext: the relay would be dialled without TLS.
 var ErrPlaintext = errors.New("the relay's URL is not https")
 
+// Tell sends the relay a control message down every tunnel that is up. Where one
+// is opened meanwhile, what Options.Announce says by then is sent down it.
+func (l *Link) Tell(m proto.Control) {
+	for _, t := range l.status.tunnels() {
+		t.tell(m)
+	}
+}
+
 // CheckRelay reports whether the relay's URL may be used: https, or http to
 // this machine, or http where that is allowed in so many words.
 func CheckRelay(relay *url.URL, allowPlaintext bool) error {
@@ -220,6 +231,11 @@ func (l *Link) hold(ctx context.Context, slot int) {
 // It returns when to dial next, and the tunnel where it is still in use.
 func (l *Link) keep(ctx context.Context, t *tunnel, backoff *retry.Backoff) (time.Duration, *tunnel) {
 	l.status.online(t)
+	if l.opts.Announce != nil { // after it is online: what Tell says from now on comes later
+		for _, m := range l.opts.Announce() {
+			t.tell(m)
+		}
+	}
 	l.log.Info("tunnel up", zap.Int("slot", t.slot), zap.String("tunnel", t.welcome.TunnelID), zap.Duration("rtt", t.rtt))
 	if off := time.Duration(t.welcome.ClockOffsetMs) * time.Millisecond; off.Abs() > time.Minute {
 		l.log.Warn("this machine's clock differs from the relay's", zap.Duration("ahead", off))

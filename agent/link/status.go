@@ -121,6 +121,19 @@ func (b *statusBoard) stopped(slot int) {
 	b.set(slot, func(s *slotStatus) { *s = slotStatus{state: StateOffline} })
 }
 
+// tunnels are those that are up.
+func (b *statusBoard) tunnels() []*tunnel {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var up []*tunnel
+	for _, s := range b.slots {
+		if s.tunnel != nil && !s.tunnel.over() {
+			up = append(up, s.tunnel)
+		}
+	}
+	return up
+}
+
 // over reports whether the tunnel is gone.
 func (t *tunnel) over() bool { return t.session.IsClosed() }
 

@@ -9,6 +9,8 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"time"
+
+	"sallyport/proto"
 )
 
 // Instance is one machine that holds at least one tunnel to this relay now.
@@ -25,6 +27,9 @@ type Instance struct {
 	// ClockOffset is how far its clock was ahead of the relay's when it
 	// connected; negative where it is behind.
 	ClockOffset time.Duration
+	// Policy is what its site lets be reached through it, in short; nil: it has
+	// not said.
+	Policy *proto.PolicySummary
 }
 
 // Directory knows who is enrolled. Package registry implements it.

@@ -108,10 +108,12 @@ func (h *Hub) Instances(agentID string) []Instance {
 
 func instancesOf(tunnels []*tunnel) []Instance {
 	var all []Instance
+	var policyAt []time.Time // when Policy was told, for each of all
 	for _, t := range tunnels {
 		i := slices.IndexFunc(all, func(in Instance) bool { return in.ID == t.hello.InstanceID })
 		if i < 0 {
 			all = append(all, Instance{ID: t.hello.InstanceID, ConnectedAt: t.connectedAt})
+			policyAt = append(policyAt, time.Time{})
 			i = len(all) - 1
 		}
 		in := &all[i]
@@ -122,6 +124,9 @@ func instancesOf(tunnels []*tunnel) []Instance {
 		}
 		if rtt := t.latency(); in.Latency == 0 || rtt < in.Latency {
 			in.Latency = rtt
+		}
+		if p, at := t.policySummary(); at.After(policyAt[i]) {
+			in.Policy, policyAt[i] = p, at
 		}
 		inFlight, _ := t.busy()
 		in.InFlight += inFlight

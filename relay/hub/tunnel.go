@@ -32,12 +32,14 @@ type tunnel struct {
 	agent *agent // set when it is registered
 	kept  keptStreams
 
-	mu       sync.Mutex    // guards the following
-	retired  bool          // no new requests
-	leaving  string        // why it is to be closed once nothing is under way; "": it is not; never changes back
-	rtt      time.Duration // smoothed
-	known    time.Duration // the rtt that the agent and the pages know
-	reason   string        // why this end closed it
+	mu       sync.Mutex           // guards the following
+	retired  bool                 // no new requests
+	leaving  string               // why it is to be closed once nothing is under way; "": it is not; never changes back
+	rtt      time.Duration        // smoothed
+	known    time.Duration        // the rtt that the agent and the pages know
+	reason   string               // why this end closed it
+	policy   *proto.PolicySummary // of the agent's site; nil: not told
+	policyAt time.Time            // when it was told
 	inFlight int
 }
 
@@ -85,13 +87,28 @@ func (t *tunnel) told(raw []byte) error {
 	if err != nil {
 		return err
 	}
-	if drain, ok := m.(*proto.Drain); ok && !(drain.Replaced && t.hub.keep(t)) {
-		// Only this end knows when the last request has ended: the agent
-		// can't tell whether one more is on its way to it.
-		t.leave("the agent closed its tunnel")
+	switch m := m.(type) {
+	case *proto.Drain:
+		if !(m.Replaced && t.hub.keep(t)) {
+			// Only this end knows when the last request has ended: the agent
+			// can't tell whether one more is on its way to it.
+			t.leave("the agent closed its tunnel")
+			t.hub.changed(t)
+		}
+	case *proto.PolicySummary:
+		t.mu.Lock()
+		t.policy, t.policyAt = m, t.hub.opts.Clock()
+		t.mu.Unlock()
 		t.hub.changed(t)
 	}
 	return nil
+}
+
+// policySummary is what the agent's site last said of its policy, and when.
+func (t *tunnel) policySummary() (*proto.PolicySummary, time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.policy, t.policyAt
 }
 
 // end says for a person how the tunnel ended.
