@@ -50,6 +50,7 @@ func TestRelaysTakeOverFromEachOther(t *testing.T) {
 	serving, coming := s.relays[0], s.relays[1]
 	for range 3 {
 		s.bringUp(coming)
+		s.wantStatus(t, coming, "online") // the agent is connected to the other one
 		serving.process.MustStop(t)
 		load.await(t, 50)
 		s.wantStatus(t, coming, "online")
