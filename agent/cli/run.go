@@ -22,6 +22,7 @@ import (
 	"sallyport/agent/link"
 	"sallyport/agent/policy"
 	"sallyport/internal/buildinfo"
+	"sallyport/internal/gcpace"
 	"sallyport/internal/logging"
 	"sallyport/internal/outbound"
 	"sallyport/proto"
@@ -46,6 +47,7 @@ func newRun(w World) *cobra.Command {
 }
 
 func run(ctx context.Context, c config.Config, w World) error {
+	gcpace.Relax()
 	lines := logging.Buffered(w.Err)
 	defer lines.Close()
 	log, _, err := logging.New(logging.Options{Format: c.LogFormat, Level: c.LogLevel, Output: lines})

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"sallyport/internal/buildinfo"
+	"sallyport/internal/gcpace"
 	"sallyport/internal/logging"
 	"sallyport/relay/config"
 )
@@ -39,6 +40,7 @@ func newServe(o outside) *cobra.Command {
 // relay, where a drain delay is set, and requests under way finish within the
 // drain timeout.
 func serve(ctx context.Context, c *config.Config, o outside) (err error) {
+	gcpace.Relax()
 	lines := logging.Buffered(o.err)
 	defer lines.Close()
 	log, _, err := logging.New(logging.Options{Format: c.LogFormat, Level: c.LogLevel, Output: lines})

@@ -48,6 +48,13 @@ func encodeQuery(raw string) (string, error) {
 // encodeRest percent-encodes what is neither unreserved, nor in also, nor an
 // escape already.
 func encodeRest(raw, also string) (string, error) {
+	plain := 0
+	for plain < len(raw) && (isUnreserved(raw[plain]) || strings.IndexByte(also, raw[plain]) >= 0) {
+		plain++
+	}
+	if plain == len(raw) { // as most are
+		return raw, nil
+	}
 	var b strings.Builder
 	for i := 0; i < len(raw); i++ {
 		c := raw[i]

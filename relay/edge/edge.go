@@ -100,14 +100,23 @@ func headerSize(r *http.Request) int {
 // secure sets the header fields that suit every answer. Pages and the docs add
 // a Content-Security-Policy of their own.
 func secure(h http.Header, https bool) {
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Frame-Options", "DENY")
-	h.Set("Referrer-Policy", "same-origin")
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h["X-Content-Type-Options"] = noSniff
+	h["X-Frame-Options"] = deny
+	h["Referrer-Policy"] = sameOrigin
+	h["Cross-Origin-Opener-Policy"] = sameOrigin
 	if https {
-		h.Set("Strict-Transport-Security", "max-age=31536000")
+		h["Strict-Transport-Security"] = oneYear
 	}
 }
+
+// The values that every answer shares. Whoever wants another one for a field
+// sets the field anew; nobody writes into a value.
+var (
+	noSniff    = []string{"nosniff"}
+	deny       = []string{"DENY"}
+	sameOrigin = []string{"same-origin"}
+	oneYear    = []string{"max-age=31536000"}
+)
 
 // logAccess writes one line per request. The path is logged, its query never
 // is: it may hold what callers should not have put there.

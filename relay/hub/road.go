@@ -129,9 +129,9 @@ func mayRepeat(req *http.Request, e *proto.Error) bool {
 
 // deadline adds to ctx the limit that the request's options name, with grace.
 func deadline(ctx context.Context, req *http.Request) (context.Context, context.CancelFunc) {
-	ms, err := strconv.ParseInt(req.Header.Get(proto.HeaderTimeout), 10, 64)
-	if err != nil || ms <= 0 {
+	limit, ok := milliseconds(req.Header, proto.HeaderTimeout)
+	if !ok || limit == 0 {
 		return context.WithCancel(ctx)
 	}
-	return context.WithTimeout(ctx, time.Duration(ms)*time.Millisecond+answerGrace)
+	return context.WithTimeout(ctx, limit+answerGrace)
 }

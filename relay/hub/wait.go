@@ -110,7 +110,11 @@ func (p *trip) patience(lacks lack) time.Duration {
 }
 
 func milliseconds(h http.Header, name string) (time.Duration, bool) {
-	ms, err := strconv.ParseInt(h.Get(name), 10, 64)
+	value := h.Get(name)
+	if value == "" {
+		return 0, false
+	}
+	ms, err := strconv.ParseInt(value, 10, 64)
 	if err != nil || ms < 0 || ms > int64(24*time.Hour/time.Millisecond) {
 		return 0, false
 	}
