@@ -19,7 +19,7 @@ EXE  := $(shell $(GO) env GOEXE)
 SOURCE := $(wildcard agent relay proto internal scripts)
 
 .DEFAULT_GOAL := build
-.PHONY: run test build bench lint package e2e fuzz cross clean help
+.PHONY: run test build bench lint package e2e machine fuzz cross clean help
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ test: ## Every test that this machine allows; with CI=true, every test
 
 e2e: ## The end-to-end tests only, with the binaries as built
 	$(GO) test -count=1 -v -timeout 15m ./scripts/e2e/...
+
+machine: ## The Debian that the tests of the service boot; once, as root, with debootstrap
+	@scripts/e2e/systemd/tree.sh
 
 bench: build ## Direct, ssh -R and Sallyport side by side; BENCH_ARGS=--quick is a smoke run
 	@$(BUILD) -o bin/dev/ ./scripts/bench

@@ -40,7 +40,7 @@ func TestCommands(t *testing.T) {
 	t.Cleanup(moved.Close)
 	good := httptest.NewServer(http.HandlerFunc(tunnels))
 	t.Cleanup(good.Close)
-	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw})
+	authority := certificatePEM(secure)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
@@ -52,6 +52,10 @@ func TestCommands(t *testing.T) {
 			return os.WriteFile(e.WorkDir+"/authority.pem", authority, 0o644)
 		},
 	})
+}
+
+func certificatePEM(server *httptest.Server) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
 }
 
 // enrolment answers as a relay does.

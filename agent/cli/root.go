@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"sallyport/agent/config"
+	"sallyport/agent/service"
 	"sallyport/internal/buildinfo"
 )
 
@@ -24,6 +25,8 @@ type World struct {
 	In       io.Reader
 	Out, Err io.Writer
 	Env      func(string) (string, bool)
+	// Host is an agent's share of this machine; nil: service.This.
+	Host func(instance string) (service.Host, error)
 }
 
 // Main runs the command that args name and returns the exit status.
@@ -58,6 +61,7 @@ func newRoot(w World) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true, // Main prints them, once
 	}
+	root.AddCommand(newInstall(w), newUninstall(w), newStart(w), newStop(w), newRestart(w))
 	root.AddCommand(newEnroll(w), newRun(w), newStatus(w), newDoctor(w), newVersion(w))
 	return root
 }
@@ -93,11 +97,43 @@ func addSources(cmd *cobra.Command, w World, only ...string) func() config.Sourc
 			flags.String(o.Flag, "", help)
 		}
 	}
+	instance := ""
+	if wanted["data"] && ofInstalled(cmd) {
+		addInstance(cmd, &instance)
+	}
 	file := flags.String("config", "", "configuration file (default: "+config.FileName+" in the data directory)")
 	return func() config.Sources {
 		given := map[string]string{}
 		flags.Visit(func(f *pflag.Flag) { given[f.Name] = f.Value.String() })
-		return config.Sources{File: *file, Flags: given, Env: w.Env}
+		s := config.Sources{File: *file, Flags: given, Env: w.Env}
+		if wanted["data"] && ofInstalled(cmd) {
+			w.fromInstalled(&s, instance)
+		}
+		return s
+	}
+}
+
+// ofInstalled reports whether a command is about an agent that may have been
+// installed as a service. The others make or are one that was not.
+func ofInstalled(cmd *cobra.Command) bool { return cmd.Name() != "run" && cmd.Name() != "enroll" }
+
+// fromInstalled names the directories of the installed agent, if there is one
+// and no other data directory was named.
+func (w World) fromInstalled(s *config.Sources, instance string) {
+	if s.Given("data", "SALLYPORT_DATA") != "" || s.Given("relay", "SALLYPORT_RELAY") != "" && instance == "" {
+		return
+	}
+	host, err := w.host(instance)
+	if err != nil {
+		return // then a data directory is asked for
+	}
+	layout := host.Layout()
+	if _, err := os.Stat(layout.DataDir); err != nil && instance == "" {
+		return
+	}
+	s.Flags["data"] = layout.DataDir
+	if _, err := os.Stat(layout.Config()); err == nil && s.File == "" {
+		s.File = layout.Config()
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,6 +22,7 @@ import (
 	"sallyport/agent/forward"
 	"sallyport/agent/link"
 	"sallyport/agent/policy"
+	"sallyport/agent/service"
 	"sallyport/internal/buildinfo"
 	"sallyport/internal/gcpace"
 	"sallyport/internal/logging"
@@ -37,11 +39,13 @@ func newRun(w World) *cobra.Command {
 	}
 	load := addOptions(cmd, w, slices.Concat([]string{"data", "relay"}, egressFlags, []string{"target-proxy", "target-ca-file", "max-request-body", "max-request-body", "log-level", "log-format"})...)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := load()
-		if err != nil {
-			return err
-		}
-		return run(cmd.Context(), c, w)
+		return service.Run(cmd.Context(), func(ctx context.Context) error {
+			c, err := load()
+			if err != nil {
+				return err
+			}
+			return run(ctx, c, w)
+		})
 	}
 	return cmd
 }
@@ -77,6 +81,7 @@ func run(ctx context.Context, c config.Config, w World) error {
 	}
 	defer server.Close()
 	log.Info("agent started", logging.Agent(identity.AgentID), logging.Instance(identity.InstanceID), zap.String("version", buildinfo.Version()))
+	defer service.Announce(ctx, a.health)()
 	if err := a.link.Run(ctx); err != nil {
 		return err
 	}
@@ -165,6 +170,18 @@ func hostname() string {
 		return "unknown"
 	}
 	return name
+}
+
+// health is how the agent is, for the service manager.
+func (a *agent) health() service.Health {
+	st := a.link.Status()
+	switch st.State {
+	case link.StateOnline:
+		return service.Health{Online: true, Text: "online as agent " + strconv.Quote(st.AgentName) + " at " + a.relay}
+	case link.StateConnecting:
+		return service.Health{Text: "connecting to " + a.relay}
+	}
+	return service.Health{Text: cmp.Or(st.LastError, st.State)}
 }
 
 func (a *agent) status() control.Status {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"sallyport/agent/config"
 	"sallyport/agent/control"
 	"sallyport/agent/link"
+	"sallyport/agent/service"
 	"sallyport/internal/buildinfo"
 )
 
@@ -24,7 +26,7 @@ const (
 
 func newStatus(w World) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "status --data DIR",
+		Use:   "status [--data DIR]",
 		Short: "Say whether the agent is online; exit status 0 only if it is",
 		Args:  cobra.NoArgs,
 	}
@@ -39,15 +41,22 @@ func newStatus(w World) *cobra.Command {
 		if errors.Is(err, control.ErrNotRunning) {
 			status, err = statusAtRest(c.DataDir)
 		}
+		if errors.Is(err, fs.ErrPermission) {
+			return fmt.Errorf("%w: run it as an administrator, or as the user that the agent runs as", err)
+		}
 		if err != nil {
 			return err
 		}
+		managed := w.serviceOf(cmd, c.DataDir)
 		if *asJSON {
 			enc := json.NewEncoder(w.Out)
 			enc.SetIndent("", "  ")
-			err = enc.Encode(status)
+			err = enc.Encode(struct {
+				control.Status
+				Service *service.Status `json:"service,omitempty"`
+			}{status, managed})
 		} else {
-			printStatus(w.Out, status, c.DataDir, time.Now())
+			printStatus(w.Out, status, managed, c.DataDir, time.Now())
 		}
 		if err == nil && status.State != link.StateOnline {
 			err = errSaid
@@ -72,7 +81,7 @@ func statusAtRest(dir string) (control.Status, error) {
 	return status, nil
 }
 
-func printStatus(out io.Writer, s control.Status, dir string, now time.Time) {
+func printStatus(out io.Writer, s control.Status, managed *service.Status, dir string, now time.Time) {
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(out, "%-10s %s\n", name, fmt.Sprintf(format, args...))
 	}
@@ -81,12 +90,19 @@ func printStatus(out io.Writer, s control.Status, dir string, now time.Time) {
 		since = " for " + span(now.Sub(s.Since))
 	}
 	line("State", "%s%s", strings.ReplaceAll(s.State, "_", " "), since)
+	if managed != nil {
+		line("Service", "%s", serviceText(*managed))
+	}
 	if s.State == stateNotEnrolled {
 		line("Next", "sallyport-agent enroll --relay URL --code CODE --data %s", dir)
 		return
 	}
 	line("Agent", "%s", s.Agent)
 	line("Relay", "%s", s.Relay)
+	if s.State == stateNotRunning && managed != nil {
+		line("Next", "sallyport-agent start; the system's log says why it stopped")
+		return
+	}
 	if s.State == stateNotRunning {
 		line("Next", "sallyport-agent run --data %s", dir)
 		return

@@ -1,0 +1,49 @@
+// Package systemd installs the agent on a machine with a real systemd: a Debian
+// that is booted in a container, in a network namespace whose firewall lets
+// nothing in. tree.sh makes what is booted. It holds no code but tests.
+package systemd
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"sallyport/internal/testkit"
+)
+
+// bin is the folder of the binaries that TestMain built.
+var bin string
+
+// newer is the version of the agent to upgrade to.
+const newer = "0.0.0-e2e.newer"
+
+func TestMain(m *testing.M) {
+	code, err := buildAndRun(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "systemd:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func buildAndRun(m *testing.M) (int, error) {
+	dir, err := os.MkdirTemp("", "sallyport-systemd-")
+	if err != nil {
+		return 1, err
+	}
+	defer os.RemoveAll(dir)
+	bin = dir
+	root := filepath.Join("..", "..", "..")
+	if err := testkit.BuildPrograms(root, dir, map[string]string{"sallyport-relay": "./relay", "sallyport-agent": "./agent"}); err != nil {
+		return 1, err
+	}
+	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false",
+		"-ldflags", "-X sallyport/internal/buildinfo.version="+newer, "-o", filepath.Join(dir, "newer", "sallyport-agent"), "./agent")
+	cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return 1, fmt.Errorf("build the newer agent: %w\n%s", err, out)
+	}
+	return m.Run(), nil
+}
