@@ -36,9 +36,11 @@ func New(o Options) (*zap.Logger, zap.AtomicLevel, error) {
 		return nil, zap.AtomicLevel{}, err
 	}
 	atomic := zap.NewAtomicLevelAt(level)
-	sink := zapcore.Lock(unsynced(o.Output))
+	var sink zapcore.WriteSyncer
 	if buffer, ok := o.Output.(*Buffer); ok {
-		sink = buffer.gathered // it has a lock of its own
+		sink = buffer // it has a lock of its own
+	} else {
+		sink = zapcore.Lock(unsynced(o.Output))
 	}
 	return zap.New(prompt{zapcore.NewCore(encoder, sink, atomic)}, zap.ErrorOutput(sink)), atomic, nil
 }
@@ -78,10 +80,13 @@ func newEncoder(format string) (zapcore.Encoder, error) {
 	return nil, fmt.Errorf("log format %q: choose json or console", format)
 }
 
+// timeLayout is that of the field "time".
+const timeLayout = "2006-01-02T15:04:05.000Z07:00"
+
 // encodeTime writes UTC with milliseconds, so that lines of relay and agent
 // sort together wherever the machines stand.
 func encodeTime(t time.Time, enc zapcore.PrimitiveArrayEncoder) {
-	enc.AppendString(t.UTC().Format("2006-01-02T15:04:05.000Z07:00"))
+	enc.AppendString(t.UTC().Format(timeLayout))
 }
 
 // encodeMillis writes durations as milliseconds with a fraction; fields that
