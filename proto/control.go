@@ -10,7 +10,8 @@ import (
 // MaxControlMessage is the longest control message, in bytes.
 const MaxControlMessage = 16 << 10
 
-// Control is one control message: *Drain, *PingTimes or *PolicySummary.
+// Control is one control message: *Drain, *PingTimes, *PolicySummary, *Paused,
+// *OfflineReport, *OfflineNoted, *FollowLogs or *LogLines.
 //
 // Either end may send one at any time after the handshake: a websocket text
 // message of its own, which is one JSON object. They are no part of the yamux
@@ -138,6 +139,16 @@ func DecodeControl(raw []byte) (Control, error) {
 		m = &PingTimes{}
 	case "policySummary":
 		m = &PolicySummary{}
+	case "paused":
+		m = &Paused{}
+	case "offlineReport":
+		m = &OfflineReport{}
+	case "offlineNoted":
+		m = &OfflineNoted{}
+	case "followLogs":
+		m = &FollowLogs{}
+	case "logLines":
+		m = &LogLines{}
 	case "":
 		return nil, fmt.Errorf("%w: it has no type", ErrControl)
 	default:

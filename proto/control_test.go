@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -21,6 +22,20 @@ func TestControlMessagesArriveAsTheyWereSent(t *testing.T) {
 			want = &proto.PolicySummary{Version: rapid.StringMatching(`[0-9a-f]{8}`).Draw(t, "version"), Rules: rapid.IntRange(0, 1000).Draw(t, "rules"),
 				Default: rapid.SampledFrom([]string{proto.PolicyAllow, proto.PolicyDeny}).Draw(t, "default"), Open: rapid.Bool().Draw(t, "open")}
 		}
+		switch rapid.IntRange(0, 6).Draw(t, "other") {
+		case 1:
+			want = &proto.Paused{Since: instant(t, "since"), Until: instant(t, "until"), Reason: rapid.StringMatching(`[ -~]{0,200}`).Draw(t, "reason")}
+		case 2:
+			from := instant(t, "from")
+			want = &proto.OfflineReport{ID: "r1", From: from, To: from.Add(time.Minute), Cause: proto.CauseSlept, Detail: rapid.StringMatching(`[ -~]{0,400}`).Draw(t, "detail")}
+		case 3:
+			want = &proto.OfflineNoted{ID: "r1"}
+		case 4:
+			want = &proto.FollowLogs{Level: rapid.SampledFrom([]string{"", "debug", "info", "warn", "error"}).Draw(t, "level")}
+		case 5:
+			want = &proto.LogLines{Dropped: rapid.IntRange(0, 1e6).Draw(t, "dropped"), Off: rapid.Bool().Draw(t, "off"), Lines: []proto.LogLine{
+				{Time: instant(t, "at"), Level: "info", Logger: "link", Message: rapid.String().Draw(t, "msg"), Fields: []byte(`{"slot":1}`)}}}
+		}
 		raw, err := proto.EncodeControl(want)
 		if err != nil {
 			t.Fatal(err)
@@ -33,6 +48,10 @@ func TestControlMessagesArriveAsTheyWereSent(t *testing.T) {
 			t.Fatal(diff)
 		}
 	})
+}
+
+func instant(t *rapid.T, name string) time.Time {
+	return time.Unix(rapid.Int64Range(1, 4e9).Draw(t, name), 0).UTC()
 }
 
 // TestControlMessagesOfNewerVersionsArePassedOver, and fields that are new.
@@ -53,6 +72,12 @@ func TestFaultyControlMessages(t *testing.T) {
 		`{"type":"drain","reason":"` + strings.Repeat("x", proto.MaxControlMessage) + `"}`,
 		`{"type":"policySummary","version":"","rules":1,"default":"deny"}`, `{"type":"policySummary","version":"x","rules":-1,"default":"deny"}`,
 		`{"type":"policySummary","version":"x","rules":1,"default":"perhaps"}`, `{"type":"policySummary","version":"x","rules":"all"}`,
+		`{"type":"paused","reason":"why"}`, `{"type":"paused","since":"soon"}`, `{"type":"offlineNoted","id":"a b"}`,
+		`{"type":"paused","since":"2026-01-01T00:00:00Z","reason":"` + strings.Repeat("x", proto.MaxPauseReason+1) + `"}`,
+		`{"type":"offlineReport","id":"r1","from":"2026-01-02T00:00:00Z","to":"2026-01-01T00:00:00Z","cause":"slept"}`,
+		`{"type":"offlineReport","id":"r1","from":"2026-01-02T00:00:00Z","to":"2026-01-03T00:00:00Z","cause":"<b>"}`,
+		`{"type":"followLogs","level":"loud"}`, `{"type":"logLines","dropped":-1}`, `{"type":"logLines","lines":[{"level":"info","fields":[1]}]}`,
+		`{"type":"logLines","lines":[{"level":"info","msg":"` + strings.Repeat("x", proto.MaxLogMessage+1) + `"}]}`,
 		`{"type":"pingTimes","rttMicros":-5}`, `{"type":"drain","reason":"a\u0007b"}`,
 	} {
 		if m, err := proto.DecodeControl([]byte(raw)); !errors.Is(err, proto.ErrControl) {
@@ -67,6 +92,8 @@ func TestFaultyControlMessages(t *testing.T) {
 func FuzzDecodeControl(f *testing.F) {
 	f.Add([]byte(`{"type":"drain","withinMs":10}`))
 	f.Add([]byte(`{"type":"new"}`))
+	f.Add([]byte(`{"type":"paused","since":"2026-01-01T00:00:00Z"}`))
+	f.Add([]byte(`{"type":"logLines","lines":[{"level":"warn","msg":"x","fields":{}}]}`))
 	f.Add([]byte(`{"type":"policySummary","version":"0a1b2c3d","rules":3,"default":"deny"}`))
 	f.Add([]byte(`{"type":"pingTimes","rttMicros":3}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
@@ -74,7 +101,7 @@ func FuzzDecodeControl(f *testing.F) {
 		switch {
 		case err != nil && !errors.Is(err, proto.ErrControl):
 			t.Fatal(err)
-		case err == nil && m != nil:
+		case err == nil && m != nil && len(raw)*6 <= proto.MaxControlMessage: // written out, a character may become an escape of six
 			if _, err := proto.EncodeControl(m); err != nil {
 				t.Fatalf("accepted, but can't be written: %v", err)
 			}

@@ -14,6 +14,7 @@ type Code string
 // The codes that callers may rely on. New ones may be added.
 const (
 	CodeAgentOffline      Code = "agent_offline"      // no tunnel of the agent is up
+	CodeAgentPaused       Code = "agent_paused"       // the agent's site has paused it
 	CodePolicyDenied      Code = "policy_denied"      // the site's own policy forbids the request
 	CodeTargetDNS         Code = "target_dns"         // the target's name has no address where the request ran
 	CodeTargetRefused     Code = "target_refused"     // the target's machine refused the connection: wrong port, or not running
@@ -38,7 +39,7 @@ const (
 // Status is the HTTP status that an answer with this code carries.
 func (c Code) Status() int {
 	switch c {
-	case CodeAgentOffline:
+	case CodeAgentOffline, CodeAgentPaused:
 		return http.StatusServiceUnavailable
 	case CodePolicyDenied, CodeAddressForbidden, CodeForbidden:
 		return http.StatusForbidden

@@ -21,7 +21,15 @@ const (
 	HeaderWait = "Sallyport-Wait"
 	// HeaderConnection is the id of the connection in whose name the request is sent.
 	HeaderConnection = "Sallyport-Connection"
+	// HeaderCaller says for whom the request is sent, for the site's own ledger:
+	// "user NAME" or "token NAME", as they are called in the relay. Absent: the
+	// relay itself, to sign in or to test. At most MaxCaller bytes, printable
+	// ASCII; what is not is escaped as in a URL.
+	HeaderCaller = "Sallyport-Caller"
 )
+
+// MaxCaller is the longest value of HeaderCaller, in bytes.
+const MaxCaller = 200
 
 // What the end of the road says with its answer.
 const (
