@@ -14,6 +14,7 @@ import (
 type installFlags struct {
 	instance string
 	code     string
+	allow    []string
 	replace  bool
 	noStart  bool
 }
@@ -27,7 +28,7 @@ func newInstall(w World) *cobra.Command {
 			"Where the agent is installed already, install upgrades it in place: the program and the service become those of\n" +
 			"this version, the identity and the settings stay. Options that are given again are changed.\n\n" +
 			"So that the code does not show in the process list, give it in $SALLYPORT_CODE, or on standard input with --code -.",
-		Example: "  sudo sallyport-agent install --relay https://relay.example.com --code CODE\n" +
+		Example: "  sudo sallyport-agent install --relay https://relay.example.com --code CODE --allow https://erp.plant2.internal/**\n" +
 			"  sudo sallyport-agent install                       # upgrade to the version of this program\n" +
 			"  sudo sallyport-agent install --instance plant3 --relay https://relay.example.com --code CODE",
 		Args: cobra.NoArgs,
@@ -37,9 +38,10 @@ func newInstall(w World) *cobra.Command {
 	addInstance(cmd, &f.instance)
 	flags := cmd.Flags()
 	flags.StringVar(&f.code, "code", "", "the one-time code; - reads it from standard input ($SALLYPORT_CODE)")
+	flags.StringArrayVar(&f.allow, "allow", nil, "a `rule` of what the relay may reach, such as https://erp.plant2.internal/**; may be repeated")
 	flags.BoolVar(&f.replace, "replace", false, "enrol anew, and give up the identity that this machine has")
 	flags.BoolVar(&f.noStart, "no-start", false, "install, and leave it to `sallyport-agent start` or the next boot to start it")
-	flags.Lookup("config").Usage = "take this file for the service's " + "agent.yaml"
+	flags.Lookup("config").Usage = "take this file for the service's agent.yaml"
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		host, err := w.host(f.instance)
 		if err != nil {

@@ -98,6 +98,9 @@ func (i *installation) placeConfiguration(context.Context) error {
 		}
 	}
 	edited, err := config.Edit(text, values)
+	if err == nil {
+		edited, err = config.AddRules(edited, i.rules)
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", i.layout.Config(), err)
 	}

@@ -29,6 +29,7 @@ type installation struct {
 
 	config config.Config    // with the files that it names where the admin has them
 	code   string           // "": an identity is there
+	rules  []string         // to be added to the policy
 	before *config.Identity // nil: this machine is not enrolled
 	was    service.Status   // of the service, before
 	online bool             // it was, before
@@ -47,6 +48,9 @@ func newInstallation(w World, host service.Host, f installFlags, s config.Source
 		}
 	}
 	var err error
+	if i.rules, err = allowed(f.allow); err != nil {
+		return nil, err
+	}
 	if i.config, err = config.Load(i.sources); err != nil {
 		return nil, err
 	}
@@ -89,6 +93,9 @@ func (i *installation) run(ctx context.Context) (err error) {
 		i.online = running.State == link.StateOnline
 	}
 	if err := i.check(ctx); err != nil {
+		return err
+	}
+	if err := i.settleRules(); err != nil {
 		return err
 	}
 	if err := i.steps(ctx); err != nil {
@@ -233,6 +240,7 @@ func (i *installation) finish(ctx context.Context) error {
 			i.say("Note: the relay could not be told that the earlier identity is given up (%v). Remove it on its agent's page.", err)
 		}
 	}
+	i.saySurface()
 	if i.flags.noStart {
 		i.say("Installed, and not started. Next: sallyport-agent start%s", i.layout.Flag())
 		return nil
