@@ -195,9 +195,14 @@ func (s *stage) startSites(args ...string) {
 	})
 }
 
-func (s *stage) report() report {
+func (s *stage) report() report { return s.reportAt("/report") }
+
+// reportCollected is the report after a garbage collection.
+func (s *stage) reportCollected() report { return s.reportAt("/report?gc") }
+
+func (s *stage) reportAt(path string) report {
 	s.t.Helper()
-	resp, err := http.Get(s.door + "/report")
+	resp, err := http.Get(s.door + path)
 	if err != nil {
 		s.t.Fatal(err)
 	}

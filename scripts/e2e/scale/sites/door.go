@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"os"
 	"runtime"
@@ -27,6 +28,10 @@ func handler(seen *observer, links []*link.Link, tunnels int) http.Handler {
 		}
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write([]byte(`{"ok":true}`))
+	})
+	mux.HandleFunc("POST /take", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.WriteHeader(http.StatusNoContent)
 	})
 	mux.HandleFunc("GET /endless", func(w http.ResponseWriter, r *http.Request) {
 		block := make([]byte, 64<<10)
