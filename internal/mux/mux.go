@@ -71,7 +71,7 @@ func Client(conn *wsconn.Conn, opts Options) (*Session, error) {
 // end opens streams, and it closes a stream only when it wants no more of it.
 func Server(conn *wsconn.Conn, opts Options) *Session {
 	s := newSession(conn, opts)
-	go s.rest()
+	conn.Rest(s.woken)
 	return s
 }
 

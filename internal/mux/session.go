@@ -15,8 +15,8 @@ import (
 //
 // A relay holds thousands of tunnels of which most are idle, and a yamux
 // session costs two goroutines and several buffers. So the relay's end begins
-// it with the first stream. Until then one goroutine reads, for the sake of
-// heartbeats and control messages; it hands the reading over to yamux.
+// it with the first stream. Until then the connection rests: it is read for the
+// sake of heartbeats and control messages only, and then handed over to yamux.
 type Session struct {
 	conn     *wsconn.Conn
 	opts     Options
@@ -42,10 +42,11 @@ func newSession(conn *wsconn.Conn, opts Options) *Session {
 	return s
 }
 
-// rest reads while there is no yamux session. Close waits for it, by ended or
-// by yamux, which waits for the hand-over.
-func (s *Session) rest() {
-	err := s.conn.Await()
+// woken is called when a binary message has come or nothing can be read any
+// more: from here on yamux reads, if there is something for it. Close waits for
+// it, by ended or by yamux, which waits for the hand-over.
+func (s *Session) woken() {
+	err := s.conn.Await() // returns at once
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err == nil {

@@ -12,6 +12,7 @@
 package wsconn
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -60,6 +61,10 @@ type Options struct {
 	// the reader and must not block; an error ends the connection. nil: a text
 	// message is a fault.
 	OnText func(raw []byte) error
+	// Watcher lets the connection rest without a goroutine, where the system
+	// and the kind of connection allow it; see Rest. Buffer comes from Upgrade.
+	Watcher *Watcher
+	Buffer  *bufio.Reader
 }
 
 // Conn is a websocket as a net.Conn. One goroutine may read while any number
@@ -89,6 +94,7 @@ type Conn struct {
 	cause    error // what ended the connection first, unless Close did
 	pinged   time.Time
 
+	resting  *resting // nil: a goroutine reads
 	closing  sync.Once
 	received atomic.Int64
 	sent     atomic.Int64
@@ -110,6 +116,7 @@ func New(ws *websocket.Conn, opts Options) *Conn {
 	// Close answers a close message itself, after what is pending.
 	ws.SetCloseHandler(func(int, string) error { return nil })
 	limitUnsent(ws.NetConn())
+	c.canRest(opts.Watcher, opts.Buffer)
 	c.touch()
 	return c
 }
@@ -141,19 +148,28 @@ func (c *Conn) Read(p []byte) (int, error) {
 // counts as reading.
 func (c *Conn) Await() error {
 	for c.message == nil {
-		if c.readErr != nil {
-			return c.readErr
+		if err := c.next(); err != nil {
+			return err
 		}
-		kind, r, err := c.ws.NextReader()
-		if err == nil && kind == websocket.TextMessage {
-			if err = c.takeText(r); err == nil {
-				continue
-			}
-		}
-		if err != nil {
-			return c.readFailed(err)
-		}
+	}
+	return nil
+}
+
+// next reads on until there is a message: the beginning of a binary one, which
+// is left in c.message, or a text message, which is taken in.
+func (c *Conn) next() error {
+	if c.readErr != nil {
+		return c.readErr
+	}
+	kind, r, err := c.ws.NextReader()
+	switch {
+	case err == nil && kind == websocket.TextMessage:
+		err = c.takeText(r)
+	case err == nil:
 		c.message = r
+	}
+	if err != nil {
+		return c.readFailed(err)
 	}
 	return nil
 }
@@ -219,7 +235,7 @@ func (c *Conn) Close() error {
 		c.mu.Lock()
 		c.closed = true
 		if c.cause != nil { // nothing will get through
-			_ = c.ws.Close()
+			c.closeSocket()
 		}
 		// From here on each message gets closeGrace only; see flush.
 		_ = c.ws.NetConn().SetWriteDeadline(time.Now().Add(closeGrace))
@@ -238,7 +254,7 @@ func (c *Conn) Close() error {
 				c.awaitPeer()
 			}
 		}
-		_ = c.ws.Close() // the reader, if any, learns of it
+		c.closeSocket() // the reader learns of it
 	})
 	return nil
 }

@@ -221,5 +221,5 @@ func (c *Conn) fail(err error) {
 		buffers.Put((*[MaxMessage]byte)(c.pending[:MaxMessage]))
 		c.pending = nil
 	}
-	_ = c.ws.Close() // wakes the reader, which reports the end
+	c.closeSocket() // wakes the reader, which reports the end
 }

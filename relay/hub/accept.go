@@ -112,7 +112,7 @@ func (h *Hub) open(v *visitor, hello *proto.Hello, enrolled Enrolled, rtt, offse
 		connectedAt: h.opts.Clock(), clockOffset: offset, rtt: rtt,
 	}
 	t.conn = wsconn.New(v.ws, wsconn.Options{
-		IdleTimeout: idleTimeout(h.opts.Heartbeat), OnPong: t.ponged, OnText: t.told,
+		IdleTimeout: idleTimeout(h.opts.Heartbeat), OnPong: t.ponged, OnText: t.told, Watcher: &h.watcher, Buffer: v.buffer,
 	})
 	t.running.Lock() // run unlocks it
 	h.work.Add(1)    // gone takes it back

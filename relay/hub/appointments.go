@@ -1,6 +1,9 @@
 package hub
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // appointments are the times at which agents are told to come back that find
 // no place on the doorstep. When a relay has restarted, all agents knock within
@@ -15,11 +18,10 @@ type appointments struct {
 }
 
 const (
-	// leastRate is how many are told to come within one second at least, and
-	// mostRate at most, whatever was measured. A relay on two cores manages
-	// some 1500 a second; just after its start it may look slower than it is,
-	// and an appointment that is too late can't be taken back.
-	leastRate, mostRate = 800, 5000
+	// firstRate is how many are told to come within one second while nothing
+	// better is known, and leastRate and mostRate whatever was measured. A relay
+	// on two cores manages some 1500 a second.
+	firstRate, leastRate, mostRate = 800, 100, 5000
 	// latestAppointment is the furthest.
 	latestAppointment = 30 * time.Second
 )
@@ -35,7 +37,7 @@ func (a *appointments) make(now time.Time) time.Duration {
 	if at >= latestAppointment {
 		return latestAppointment
 	}
-	a.next = a.next.Add(time.Duration(float64(time.Second) / max(a.rate, leastRate)))
+	a.next = a.next.Add(time.Duration(float64(time.Second) / cmp.Or(a.rate, firstRate)))
 	return at
 }
 
@@ -47,7 +49,11 @@ func (a *appointments) took(now time.Time) {
 		return
 	}
 	if a.turned && counted < 5*time.Second {
-		a.rate = min(float64(a.taken)/counted.Seconds(), mostRate)
+		// Just after its start a relay may look slower than it is, and an
+		// appointment that is too late can't be taken back: a second that was
+		// slow is believed by half.
+		shown := min(max(float64(a.taken)/counted.Seconds(), leastRate), mostRate)
+		a.rate = max(shown, cmp.Or(a.rate, firstRate)/2)
 	}
 	a.since, a.taken, a.turned = now, 0, false
 }

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"github.com/gorilla/websocket"
 	"go.uber.org/zap"
 
+	"sallyport/internal/wsconn"
 	"sallyport/proto"
 	"sallyport/relay/throttle"
 )
@@ -43,13 +45,13 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuseHTTP(w, limit.status, limit.retryAfter, limit.text)
 		return
 	}
-	ws, err := h.upgrader.Upgrade(w, r, nil)
+	ws, buffer, err := wsconn.Upgrade(&h.upgrader, w, r)
 	if err != nil {
 		h.doorstep.leave(address, false)
 		h.log.Info("websocket upgrade failed", zap.String("remote", r.RemoteAddr), zap.Error(err))
 		return
 	}
-	v := &visitor{ws: ws, host: r.Host, remote: r.RemoteAddr, address: address,
+	v := &visitor{ws: ws, buffer: buffer, host: r.Host, remote: r.RemoteAddr, address: address,
 		stepTime: h.opts.StepTimeout, deadline: time.Now().Add(2 * h.opts.StepTimeout)}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -69,7 +71,8 @@ func refuseHTTP(w http.ResponseWriter, status int, retryAfter time.Duration, tex
 // visitor is who has upgraded but not yet proved anything.
 type visitor struct {
 	ws       *websocket.Conn
-	host     string // the request's Host
+	buffer   *bufio.Reader // of ws
+	host     string        // the request's Host
 	remote   string
 	address  string // under which the doorstep counts it
 	stepTime time.Duration

@@ -75,6 +75,7 @@ type Hub struct {
 	upgrader websocket.Upgrader
 	doorstep *doorstep
 	trials   trials
+	watcher  wsconn.Watcher // of idle tunnels
 	metrics  *metrics
 	readers  sync.Pool // *bufio.Reader, for answers
 	chunks   sync.Pool // *[mux.Chunk]byte, for uploads
@@ -102,11 +103,6 @@ type Hub struct {
 // their callers do not read them: the one that needs most, 16 MiB over a path
 // of 80 ms, is an eighth of it.
 const unreadAnswers = 128 << 20
-
-// readBuffer is the size of the buffer that a websocket is read through. It
-// must hold the longest control frame, 125 bytes, and should hold a small
-// message whole.
-const readBuffer = 512
 
 // New makes a Hub, which begins to accept tunnels at once.
 func New(opts Options) *Hub {
@@ -139,10 +135,7 @@ func New(opts Options) *Hub {
 		started: opts.Clock(),
 		log:     opts.Log,
 		upgrader: websocket.Upgrader{
-			Subprotocols: []string{proto.Subprotocol},
-			// Small, since every idle tunnel has one; longer reads bypass it.
-			// Left out, the 4 KiB of the HTTP server would be kept.
-			ReadBufferSize:  readBuffer,
+			Subprotocols:    []string{proto.Subprotocol},
 			WriteBufferSize: wsconn.MaxMessage,
 			WriteBufferPool: &wsconn.WriteBuffers{},
 
@@ -173,10 +166,11 @@ func idleTimeout(heartbeat time.Duration) time.Duration { return 2*heartbeat + t
 // pings do not leave, and their answers do not arrive, in one moment.
 const beats = 8
 
-// beat pings every tunnel once a heartbeat, and closes the streams that it has
-// kept for too long. It goes by the time that has
-// passed and not by the ticks, which a process that was stopped for a moment
-// has missed: a tunnel must not wait for its ping twice as long then.
+// beat pings every tunnel once a heartbeat, closes the streams that it has kept
+// for too long, and rouses who has been silent for too long. It goes by the
+// time that has passed and not by the ticks, which a process that was stopped
+// for a moment has missed: a tunnel must not wait for its ping twice as long
+// then.
 func (h *Hub) beat() {
 	every := h.opts.Heartbeat / beats
 	ticker := time.NewTicker(every)
@@ -195,6 +189,9 @@ func (h *Hub) beat() {
 		h.mu.Lock()
 		for _, a := range h.agents {
 			for _, t := range a.tunnels {
+				if t.conn.Silent() > idleTimeout(h.opts.Heartbeat) {
+					t.conn.Rouse() // nobody waits while it rests
+				}
 				if groups[t.sequence%beats] {
 					t.conn.Ping()
 					if old := t.kept.old(before); len(old) > 0 {
@@ -235,6 +232,7 @@ func (h *Hub) Close() error {
 	}
 	closing.Wait()
 	h.work.Wait()
+	_ = h.watcher.Close() // nothing is left to watch
 	h.metrics.unregister()
 	return nil
 }

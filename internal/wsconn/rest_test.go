@@ -1,0 +1,200 @@
+package wsconn_test
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"sallyport/internal/testkit"
+	"sallyport/internal/wsconn"
+)
+
+// rested is an end that rests, and the other end of its websocket.
+type rested struct {
+	*wsconn.Conn
+	peer  *wsconn.Conn
+	woken chan struct{}
+	texts chan string
+	pongs atomic.Int32
+}
+
+// rests makes a connection whose relay's end rests, as the hub makes them.
+func rests(t *testing.T, idle time.Duration) *rested {
+	t.Helper()
+	watcher := &wsconn.Watcher{}
+	type upgraded struct {
+		ws     *websocket.Conn
+		buffer *bufio.Reader
+	}
+	accepted := make(chan upgraded, 1)
+	upgrader := &websocket.Upgrader{WriteBufferSize: wsconn.MaxMessage, WriteBufferPool: &wsconn.WriteBuffers{}}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ws, buffer, err := wsconn.Upgrade(upgrader, w, r)
+		if err != nil {
+			t.Error(err)
+		}
+		accepted <- upgraded{ws, buffer}
+	}))
+	peer := wsconn.New(dial(t, server.Listener.Addr().String()), wsconn.Options{})
+	go func() { _, _ = io.Copy(io.Discard, peer) }() // answers pings; ends with the connection
+	r := &rested{peer: peer, woken: make(chan struct{}), texts: make(chan string, 100)}
+	a := <-accepted
+	r.Conn = wsconn.New(a.ws, wsconn.Options{
+		IdleTimeout: idle, Watcher: watcher, Buffer: a.buffer,
+		OnPong: func(time.Duration) { r.pongs.Add(1) },
+		OnText: func(raw []byte) error {
+			if string(raw) == "nonsense" {
+				return errors.New("not understood")
+			}
+			r.texts <- string(raw)
+			return nil
+		},
+	})
+	t.Cleanup(func() {
+		var closing sync.WaitGroup
+		closing.Go(func() { _ = peer.Close() })
+		closing.Go(func() { _ = r.Close() })
+		closing.Wait()
+		server.Close()
+		if err := watcher.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	r.Rest(func() { close(r.woken) })
+	return r
+}
+
+func (r *rested) awake() bool {
+	select {
+	case <-r.woken:
+		return true
+	default:
+		return false
+	}
+}
+
+func TestRestingConnTakesInHeartbeatsAndTexts(t *testing.T) {
+	r := rests(t, 0)
+	var want int32
+	for n := range 30 {
+		text := strings.Repeat("x", n*40) // also longer than the read buffer
+		if err := r.peer.SendText([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		if got := <-r.texts; got != text {
+			t.Fatalf("%d bytes came, want %d", len(got), len(text))
+		}
+		r.peer.Ping()
+		r.peer.SignOfLife()
+		r.Ping()
+		want++
+		testkit.Eventually(t, 5*time.Second, "the ping is answered", func() error {
+			if got := r.pongs.Load(); got != want {
+				return fmt.Errorf("%d are, want %d", got, want)
+			}
+			return nil
+		})
+	}
+	if r.awake() {
+		t.Error("it was woken for that")
+	}
+}
+
+func TestRestingConnsNeedNoGoroutines(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		testkit.Missing(t, "Linux", "elsewhere a goroutine reads each")
+	}
+	one := rests(t, 0)
+	before := runtime.NumGoroutine()
+	one.Ping()
+	buffer := make([]byte, 1<<16)
+	testkit.Eventually(t, 5*time.Second, "none reads", func() error {
+		if one.pongs.Load() == 0 {
+			return errors.New("no answer yet")
+		}
+		stacks := string(buffer[:runtime.Stack(buffer, true)])
+		if strings.Contains(stacks, "wsconn.(*Conn).resume") || strings.Contains(stacks, "wsconn.(*Conn).Rest") {
+			return fmt.Errorf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), before, stacks)
+		}
+		return nil
+	})
+}
+
+// TestRestingConnIsWokenByData, of which nothing is lost, whatever was before it.
+func TestRestingConnIsWokenByData(t *testing.T) {
+	for n := range 6 {
+		r := rests(t, 0)
+		for range n % 4 {
+			r.peer.Ping()
+			if err := r.peer.SendText([]byte("hello")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		data := bytes.Repeat([]byte{byte(n)}, 1+n*20_000)
+		go func() { _, _ = r.peer.Write(data) }()
+		select {
+		case <-r.woken:
+		case <-time.After(5 * time.Second):
+			t.Fatal("it sleeps on")
+		}
+		got := make([]byte, len(data))
+		if _, err := io.ReadFull(r, got); err != nil || !bytes.Equal(got, data) {
+			t.Fatalf("other bytes: %v", err)
+		}
+		if len(r.texts) != n%4 {
+			t.Errorf("%d of %d texts came", len(r.texts), n%4)
+		}
+	}
+}
+
+// TestRestingConnIsWokenByItsEnd, whoever brings it about.
+func TestRestingConnIsWokenByItsEnd(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		end  func(*rested)
+		want error
+	}{
+		{"the other end closes in order", func(r *rested) { _ = r.peer.Close() }, io.EOF},
+		{"this end closes", func(r *rested) { _ = r.Close() }, nil},
+		{"a text that is not understood", func(r *rested) { _ = r.peer.SendText([]byte("nonsense")) }, nil},
+		{"silence", func(r *rested) {
+			for !r.awake() {
+				if r.Silent() > 300*time.Millisecond {
+					r.Rouse()
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+		}, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := rests(t, 300*time.Millisecond)
+			c.end(r)
+			select {
+			case <-r.woken:
+			case <-time.After(5 * time.Second):
+				t.Fatal("it sleeps on")
+			}
+			_, err := r.Read(make([]byte, 1))
+			var network net.Error
+			switch {
+			case err == nil, c.want != nil && err != c.want:
+				t.Error(err)
+			case c.name == "silence" && !(errors.As(err, &network) && network.Timeout()):
+				t.Error(err)
+			}
+		})
+	}
+}
