@@ -167,4 +167,3 @@ func (m *machine) command(args ...string) (out string, status int) {
 	}, Host: func(string) (service.Host, error) { return m, nil }})
 	return text.String(), status
 }
-

@@ -81,6 +81,7 @@ func (u *removal) purge(ctx context.Context) error {
 	if err := errors.Join(failed...); err != nil {
 		return err
 	}
+	service.RemoveEmpty(filepath.Dir(u.layout.ConfigDir))
 	fmt.Fprintf(u.world.Out, "Removed %s, %s and the account %s.\n", u.layout.ConfigDir, u.layout.DataDir, u.layout.Account)
 	return nil
 }

@@ -165,5 +165,16 @@ func RemoveProgram(path string) error {
 			return err
 		}
 	}
-	return removeRunning(path)
+	if err := removeRunning(path); err != nil {
+		return err
+	}
+	RemoveEmpty(filepath.Dir(path))
+	return nil
+}
+
+// RemoveEmpty removes a directory that bears our name and holds nothing more.
+func RemoveEmpty(dir string) {
+	if filepath.Base(dir) == "Sallyport" {
+		_ = os.Remove(dir) // which fails where it holds something
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"golang.org/x/sys/windows"
 	"golang.org/x/sys/windows/svc"
 	"golang.org/x/sys/windows/svc/eventlog"
 )
@@ -25,12 +26,14 @@ const failedCode = 1
 // the service runs, and a stop or a shutdown of the machine ends the context of
 // the work. From a console, it is a process like any other.
 func Run(ctx context.Context, work func(context.Context) error) error {
-	if is, err := svc.IsWindowsService(); err != nil || !is {
-		return work(ctx)
-	}
 	h := &handler{ctx: ctx, work: work}
-	// The name is not looked at for a process that is one service only.
-	return errors.Join(svc.Run("", h), h.err)
+	// The name is not looked at for a process that is one service only. That
+	// nobody waits for a service here is found out at once, and more surely than
+	// by looking at who the parent is.
+	if err := svc.Run("", h); !errors.Is(err, windows.ERROR_FAILED_SERVICE_CONTROLLER_CONNECT) {
+		return errors.Join(err, h.err)
+	}
+	return work(ctx)
 }
 
 type handler struct {

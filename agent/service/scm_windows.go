@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unsafe"
 
 	kardianos "github.com/kardianos/service"
 	"golang.org/x/sys/windows"
@@ -84,8 +85,6 @@ func (s *scm) Install(ctx context.Context, binary string) (func(context.Context)
 		k, err := kardianos.New(idle{}, &kardianos.Config{
 			Name: s.layout.Service, DisplayName: s.layout.Title, Description: description,
 			Executable: binary, Arguments: s.layout.Args(), UserName: s.layout.Account,
-			// After the services that the machine itself needs: the network first.
-			Option: kardianos.KeyValue{"DelayedAutoStart": true},
 		})
 		if err != nil {
 			return nil, err
@@ -93,18 +92,31 @@ func (s *scm) Install(ctx context.Context, binary string) (func(context.Context)
 		if err := k.Install(); err != nil { // it also registers the event source
 			return nil, fmt.Errorf("register the service %s: %w", s.layout.Service, err)
 		}
-	} else {
-		c := *before
-		c.BinaryPathName = commandLine(append([]string{binary}, s.layout.Args()...))
-		c.DelayedAutoStart, c.StartType, c.Description, c.DisplayName = true, mgr.StartAutomatic, description, s.layout.Title
-		if err := s.change(c); err != nil {
-			return nil, err
-		}
+	} else if err := s.change(registration{commandLine(append([]string{binary}, s.layout.Args()...)), mgr.StartAutomatic}); err != nil {
+		return nil, err
 	}
-	if err := s.with(windows.SERVICE_ALL_ACCESS, recoverBy); err != nil {
-		return nil, errors.Join(fmt.Errorf("set when %s is started again: %w", s.layout.Service, err), undo(ctx))
+	if err := s.with(windows.SERVICE_ALL_ACCESS, arrange); err != nil {
+		return nil, errors.Join(fmt.Errorf("set when %s is started: %w", s.layout.Service, err), undo(ctx))
 	}
 	return undo, nil
+}
+
+// arrange sets when the service is started: with the machine, after the
+// services that the machine itself needs, and again after failures. A system
+// that knows no such setting (Wine) does without.
+func arrange(service *mgr.Service) error {
+	for _, set := range []func(*mgr.Service) error{startLate, recoverBy} {
+		if err := set(service); err != nil && !errors.Is(err, windows.ERROR_INVALID_LEVEL) {
+			return err
+		}
+	}
+	return nil
+}
+
+// startLate is not mgr's, which writes the whole configuration with it.
+func startLate(service *mgr.Service) error {
+	info := windows.SERVICE_DELAYED_AUTO_START_INFO{IsDelayedAutoStartUp: 1}
+	return windows.ChangeServiceConfig2(service.Handle, windows.SERVICE_CONFIG_DELAYED_AUTO_START_INFO, (*byte)(unsafe.Pointer(&info)))
 }
 
 // recoverBy has the service started again after failures.
@@ -119,22 +131,55 @@ func recoverBy(service *mgr.Service) error {
 	return service.SetRecoveryActionsOnNonCrashFailures(true)
 }
 
+// registration is what of a service's configuration an upgrade changes.
+type registration struct {
+	commandLine string
+	startType   uint32
+}
+
 // registered is how the service is registered; nil: it is not.
-func (s *scm) registered() (c *mgr.Config, err error) {
+func (s *scm) registered() (r *registration, err error) {
 	err = s.with(windows.SERVICE_QUERY_CONFIG, func(service *mgr.Service) error {
-		config, err := service.Config()
-		c = &config
+		found, err := readRegistration(service)
+		r = &found
 		return err
 	})
 	if errors.Is(err, windows.ERROR_SERVICE_DOES_NOT_EXIST) {
 		return nil, nil
 	}
-	return c, err
+	return r, err
 }
 
-func (s *scm) change(c mgr.Config) error {
-	c.Password = ""
-	return s.with(windows.SERVICE_ALL_ACCESS, func(service *mgr.Service) error { return service.UpdateConfig(c) })
+// readRegistration is not mgr's Config, which asks for more than every system
+// knows.
+func readRegistration(service *mgr.Service) (registration, error) {
+	for size := uint32(1024); ; {
+		buffer := make([]byte, size)
+		c := (*windows.QUERY_SERVICE_CONFIG)(unsafe.Pointer(&buffer[0]))
+		err := windows.QueryServiceConfig(service.Handle, c, size, &size)
+		if err == nil {
+			return registration{windows.UTF16PtrToString(c.BinaryPathName), c.StartType}, nil
+		}
+		if !errors.Is(err, windows.ERROR_INSUFFICIENT_BUFFER) || size <= uint32(len(buffer)) {
+			return registration{}, err
+		}
+	}
+}
+
+// change registers the service anew; whom it runs as stays.
+func (s *scm) change(r registration) error {
+	command, err := windows.UTF16PtrFromString(r.commandLine)
+	if err != nil {
+		return err
+	}
+	name, err := windows.UTF16PtrFromString(s.layout.Title)
+	if err != nil {
+		return err
+	}
+	return s.with(windows.SERVICE_CHANGE_CONFIG, func(service *mgr.Service) error {
+		return windows.ChangeServiceConfig(service.Handle, windows.SERVICE_NO_CHANGE, r.startType, windows.SERVICE_NO_CHANGE,
+			command, nil, nil, nil, nil, nil, name)
+	})
 }
 
 // with opens the service for some rights. Not through mgr.Connect, which asks
@@ -243,9 +288,9 @@ func (s *scm) Status(context.Context) (Status, error) {
 		if st.State == Failed {
 			st.Detail = fmt.Sprintf("it ended with code %d, %d", now.Win32ExitCode, now.ServiceSpecificExitCode)
 		}
-		config, err := service.Config()
-		st.AtBoot = err == nil && config.StartType == mgr.StartAutomatic
-		return nil
+		r, err := readRegistration(service)
+		st.AtBoot = r.startType == mgr.StartAutomatic
+		return err
 	})
 	if errors.Is(err, windows.ERROR_SERVICE_DOES_NOT_EXIST) {
 		return st, nil
