@@ -137,7 +137,7 @@ func TestRebindingGetsRoundNoRule(t *testing.T) {
 		return []string{"127.0.0.1"}
 	})
 	e := s.wantRefused("GET http://rebind.test:PORT/", proto.CodePolicyDenied, proto.ReasonDenyRule)
-	if e.Facts["address"] != "127.0.0.1" || !strings.Contains(e.Detail, "127.0.0.1, an address of rebind.test,") || s.opened.Load() != 0 {
+	if e.Facts["address"] != "127.0.0.1" || !strings.Contains(e.Detail, "127.0.0.1, an address of rebind.test") || s.opened.Load() != 0 {
 		t.Errorf("%+v, %d connections", e, s.opened.Load())
 	}
 }

@@ -60,7 +60,7 @@ func (p *Policy) Explain(req *http.Request, proxied bool, lookUp func(host strin
 		return nil, err
 	}
 	for _, addr := range addresses {
-		at := AtAddress{Address: addr}
+		at := AtAddress{Address: addr.Unmap()}
 		v := d.at(addr)
 		if at.Allowed = v.allowed; v.rule != nil {
 			at.DecidedBy = v.rule.number

@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -202,9 +201,4 @@ func shorten(s string, most int) string {
 		return s
 	}
 	return strings.ToValidUTF8(s[:most], "") + "…"
-}
-
-// has says whether the list has a rule that means the same.
-func has(rules []*Rule, r *Rule) bool {
-	return slices.ContainsFunc(rules, func(other *Rule) bool { return other.text == r.text })
 }

@@ -61,18 +61,18 @@ func patternOf(r *reading) string {
 
 // collapse makes a pattern of a segment: what looks like an id becomes *.
 func collapse(s string) part {
-	if name, key, ok := strings.Cut(s, "("); ok && name != "" && strings.HasSuffix(key, ")") && key != ")" && !strings.Contains(s, "*") { // OData
+	if len(s) > 60 || strings.Contains(s, "*") {
+		return part{text: "*", wild: true}
+	}
+	if name, key, ok := strings.Cut(s, "("); ok && name != "" && strings.HasSuffix(key, ")") && key != ")" { // OData
 		return part{text: name + "(*)", wild: true}
 	}
 	name, extension := s, ""
 	if dot := strings.LastIndexByte(s, '.'); dot > 0 && len(s)-dot <= 5 && strings.Trim(s[dot+1:], "0123456789") != "" {
 		name, extension = s[:dot], s[dot:]
 	}
-	if looksLikeID(name) && !strings.Contains(s, "*") {
+	if looksLikeID(name) {
 		return part{text: "*" + extension, wild: true}
-	}
-	if len(s) > 60 {
-		return part{text: "*", wild: true}
 	}
 	return part{text: s}
 }

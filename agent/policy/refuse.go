@@ -19,13 +19,13 @@ func (d *decision) refusal(v verdict) *proto.Error {
 	switch {
 	case v.guarded != "":
 		e.Reason = proto.ReasonGuarded
-		e.Detail = fmt.Sprintf("%s is %s, which the agent does not reach unless its policy allows it in so many words (%s).", d.reached(v), v.guarded, d.asked)
+		e.Detail = fmt.Sprintf("%s: %s, which the agent does not reach unless its policy allows it in so many words (%s).", d.reached(v), v.guarded, d.asked)
 		named = v.addr
 	case v.rule != nil:
 		e.Reason = proto.ReasonDenyRule
 		e.Detail = fmt.Sprintf("%s of the policy of the agent's site forbids %s: %s", v.rule.where(), d.asked, v.rule)
 		if v.rule.host.byAddress() {
-			e.Detail = fmt.Sprintf("%s of the policy of the agent's site forbids %s (%s): %s", v.rule.where(), d.reached(v), d.asked, v.rule)
+			e.Detail = fmt.Sprintf("%s of the policy of the agent's site forbids %s: %s", v.rule.where(), d.reached(v), v.rule)
 			named = v.addr
 		}
 		e.Facts["rule"], e.Facts["ruleNumber"] = v.rule.text, strconv.Itoa(v.rule.number)
@@ -49,7 +49,7 @@ func (d *decision) reached(v verdict) string {
 	if d.asked.addr.IsValid() {
 		return address
 	}
-	return address + ", an address of " + d.asked.host + ","
+	return address + ", an address of " + d.asked.host
 }
 
 // where is the rule's place, as a person finds it.

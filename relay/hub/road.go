@@ -121,8 +121,8 @@ func heldFor(e *proto.Error, held time.Duration) *proto.Error {
 // mayRepeat reports whether the request may be sent once more after it failed
 // with e.
 func mayRepeat(req *http.Request, e *proto.Error) bool {
-	if e.Code == proto.CodeTooManyRequests { // that the agent itself has no room
-		return e.Outcome == proto.OutcomeNotSent
+	if e.Code == proto.CodeTooManyRequests { // that the agent itself has no room, unless its site's rules say so
+		return e.Outcome == proto.OutcomeNotSent && e.Reason != proto.ReasonRuleRate
 	}
 	return e.Code == proto.CodeTunnelLost && (e.Outcome == proto.OutcomeNotSent || proto.Idempotent(req.Method))
 }

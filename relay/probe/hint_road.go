@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -28,6 +29,10 @@ func (e evidence) roads() *advice {
 		return e.timeout()
 	case proto.CodePolicyDenied:
 		return e.policy()
+	case proto.CodeTooManyRequests, proto.CodeTooLarge:
+		if h := e.ruleLimit(); h != nil {
+			return h
+		}
 	case proto.CodeAddressForbidden:
 		return privateAddress(fact("host"), fact("address"))
 	case proto.CodeTunnelLost:
@@ -90,14 +95,35 @@ func (e evidence) timeout() *advice {
 
 // policy: the agent says which line would allow it; without one, where to look.
 func (e evidence) policy() *advice {
-	if line := e.failure.Facts["line"]; line != "" {
-		return &advice{ID: "policy", Text: "The site's own policy forbids this request. Where it should be allowed, the site's admin adds this line to the agent's policy: " + line}
+	fact := func(name string) string { return e.failure.Facts[name] }
+	if line := fact("line"); line != "" {
+		text := "The site's own policy forbids this request. Where it should be allowed, the site's admin adds this line to the agent's policy"
+		switch e.failure.Reason {
+		case proto.ReasonDenyRule:
+			text += fmt.Sprintf(", above the rule that forbids it (%s)", fact("rule"))
+		case proto.ReasonGuarded:
+			text = fmt.Sprintf("%s is a link-local or metadata address, which an agent reaches only where its site's policy allows it in so many words. If that is really meant, the site's admin adds this line", orUnknown(cmp.Or(fact("address"), fact("host"))))
+		}
+		return &advice{ID: "policy", Text: text + ": " + line}
 	}
 	text := "The site's own policy, on the agent's machine, forbids this request. Ask the site's admin to allow it there."
 	if e.failure.Hint != "" {
 		text = e.failure.Hint
 	}
 	return &advice{ID: "policy", Text: text}
+}
+
+// ruleLimit: a rule of the site's policy allows the request, and no more of its
+// kind, or none that is as large.
+func (e evidence) ruleLimit() *advice {
+	rule := e.failure.Facts["rule"]
+	switch e.failure.Reason {
+	case proto.ReasonRuleRate:
+		return &advice{ID: "policy-rate", Text: fmt.Sprintf("The site's own policy limits how many such requests it lets through. Test again in %s s, or ask the site's admin to raise rate= in this rule: %s", orUnknown(e.failure.Facts["retryAfter"]), rule)}
+	case proto.ReasonRuleBody:
+		return &advice{ID: "policy-body", Text: "The site's own policy limits how large a request's body may be. Send less, or ask the site's admin to raise body= in this rule: " + rule}
+	}
+	return nil
 }
 
 func (e evidence) tls() *advice {
