@@ -44,7 +44,7 @@ func addRules(cmd *cobra.Command, w World) func() (config.Sources, config.Config
 
 func newPolicyShow(w World) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "show --data DIR",
+		Use:   "show [--data DIR]",
 		Short: "Print the rules as they are understood",
 		Args:  cobra.NoArgs,
 	}
@@ -100,11 +100,11 @@ func shownPolicy(file string, p *policy.Policy) policyShown {
 
 func newPolicyAllow(w World) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "allow RULE --data DIR",
+		Use:   "allow RULE [--data DIR]",
 		Short: "Add an allow rule to agent.yaml",
 		Long: "Add a rule to the policy in agent.yaml; the rest of the file stays as it is. It goes to the end, or above the rule that would else deny what it allows.\n\n" +
 			"RULE is [allow] [METHODS] SCHEME://HOST[:PORTS][/PATH] [rate=50/s] [body=10MB], as one argument or several.",
-		Example: "  sallyport-agent policy allow 'GET,POST https://erp.plant2.internal:8443/api/**' --data /var/lib/sallyport-agent",
+		Example: "  sallyport-agent policy allow 'GET,POST https://erp.plant2.internal:8443/api/**'",
 		Args:    cobra.MinimumNArgs(1),
 	}
 	load := addRules(cmd, w)
@@ -128,8 +128,9 @@ func newPolicyAllow(w World) *cobra.Command {
 		}
 		fmt.Fprintf(w.Out, "Added to %s, line %d: %s\n", path, line, rule)
 		if before.Open() && len(before.Rules()) == 0 {
-			fmt.Fprintln(w.Out, "It is the first rule: from now on, everything else is denied.")
+			fmt.Fprintln(w.Out, "It is the first rule: everything else is denied then.")
 		}
+		fmt.Fprintln(w.Out, "An agent that runs reads it when it is restarted.")
 		return nil
 	}
 	return cmd

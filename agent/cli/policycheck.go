@@ -18,11 +18,11 @@ import (
 
 func newPolicyCheck(w World) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "check METHOD URL --data DIR",
+		Use:   "check METHOD URL [--data DIR]",
 		Short: "Explain what the rules decide on a request; exit status 0 only if it is allowed",
 		Long: "Explain what the rules in agent.yaml decide on a request: which were looked at, which decided, for each address that the name has on this machine, and what would have to be added. " +
 			"Nothing is sent. The exit status is 0 if the request is allowed, else 1. Rates are not counted.",
-		Example: "  sallyport-agent policy check POST https://erp.plant2.internal:8443/api/orders --data /var/lib/sallyport-agent",
+		Example: "  sallyport-agent policy check POST https://erp.plant2.internal:8443/api/orders",
 		Args:    cobra.ExactArgs(2),
 	}
 	load := addRules(cmd, w)

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -34,6 +35,27 @@ func AddRule(path string, rule *policy.Rule) (line int, added bool, err error) {
 	return line, true, replaceFile(path, changed)
 }
 
+// AddRules adds rules to the policy in the text of an agent.yaml, as AddRule
+// does.
+func AddRules(text string, rules []string) (string, error) {
+	for _, line := range rules {
+		rule, err := policy.ParseRule(line)
+		if err == nil {
+			text, _, err = withRule(text, rule)
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	return text, nil
+}
+
+// errByHand: the file is written in a way that nothing can be added to.
+var errByHand = errors.New("policy: rules can't be added to the way it is written here: add them to the file by hand")
+
+// shownRules is the line of the example under which rules would stand.
+var shownRules = regexp.MustCompile(`^( +)# ?rules:\s*$`)
+
 // withRule is the text of an agent.yaml with one more rule.
 func withRule(text string, rule *policy.Rule) (changed string, line int, err error) {
 	var before, after Config
@@ -54,14 +76,14 @@ func withRule(text string, rule *policy.Rule) (changed string, line int, err err
 		return "", 0, err
 	}
 	if err := after.parse(changed); err != nil {
-		return "", 0, fmt.Errorf("the rule does not fit into the file (%w): add it by hand: - %s", err, rule)
+		return "", 0, errByHand
 	}
 	at := place - 1
 	if place == 0 {
 		at = len(before.Policy.Rules)
 	}
 	if len(after.Policy.Rules) != len(before.Policy.Rules)+1 || after.Policy.Rules[at] != (policy.Line{Text: rule.String(), Number: line}) {
-		return "", 0, fmt.Errorf("the rules are written in a way that is not understood here: add it by hand: - %s", rule)
+		return "", 0, errByHand
 	}
 	return changed, line, nil
 }
@@ -89,6 +111,15 @@ func insertRule(text, rule string, place int) (string, int, error) {
 		return insert(len(lines), "\n", "policy:\n", "  rules:\n", "    - "+rule+"\n")
 	case isEmpty(value):
 		lines[key.Line-1] = keyAlone(lines[key.Line-1])
+		for i, l := range lines[key.Line:] {
+			if !strings.HasPrefix(l, " ") {
+				break
+			}
+			if shown := shownRules.FindStringSubmatch(l); shown != nil { // as in the example
+				lines[key.Line+i] = shown[1] + "rules:\n"
+				return insert(key.Line+i+1, shown[1]+"  - "+rule+"\n")
+			}
+		}
 		return insert(key.Line, "  rules:\n", "    - "+rule+"\n")
 	}
 	rulesKey, rules := entry(value, "rules")
@@ -101,7 +132,7 @@ func insertRule(text, rule string, place int) (string, int, error) {
 		return insert(rulesKey.Line, strings.Repeat(" ", rulesKey.Column+1)+"- "+rule+"\n")
 	}
 	if rules.Style&yaml.FlowStyle != 0 {
-		return "", 0, fmt.Errorf("line %d: the rules stand in brackets: write each on a line of its own that begins with \"- \"", rules.Line)
+		return "", 0, errByHand
 	}
 	item := strings.Repeat(" ", rules.Column-1) + "- " + rule + "\n"
 	if place > 0 {

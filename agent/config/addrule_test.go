@@ -60,17 +60,12 @@ func TestRuleIsAddedAndTheRestLeftAsItIs(t *testing.T) {
 
 func TestRulesThatCannotBeAddedToAreLeftAlone(t *testing.T) {
 	for text, want := range map[string]string{
-		"policy:\n  rules: [\"allow * https://a.test\"]\n": "add it by hand|brackets",
+		"policy:\n  rules: [\"allow * https://a.test\"]\n": "by hand",
 		"policy: {default: deny}\n":                        "by hand",
-		"polcy: {}\n":                                      "did you mean",
 		"policy:\n  rules: [\n  ]\n":                       "by hand",
+		"polcy: {}\n":                                      "did you mean",
 	} {
-		_, _, err := withRule(text, mustRule(t, added))
-		ok := false
-		for w := range strings.SplitSeq(want, "|") {
-			ok = ok || err != nil && strings.Contains(err.Error(), w)
-		}
-		if !ok {
+		if _, _, err := withRule(text, mustRule(t, added)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
