@@ -27,7 +27,11 @@ type Options struct {
 	// Resolver is asked only where the address decides which rule's limits hold
 	// for a request. Required.
 	Resolver Resolver
-	Clock    func() time.Time // nil means time.Now
+	// Allowed is told which rule allowed a request; nil: nobody wants to know. ctx
+	// is the request's. It is not called for what the default allows, and of a rule
+	// for a network only where a connection is opened for the request.
+	Allowed func(ctx context.Context, rule string)
+	Clock   func() time.Time // nil means time.Now
 }
 
 // Engine applies a policy to requests. It is safe for concurrent use.
@@ -99,12 +103,20 @@ func (g *gate) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, refused
 	}
 	ctx := req.Context()
+	if allowed := g.engine.opts.Allowed; allowed != nil {
+		if j.allowing != nil {
+			allowed(ctx, j.allowing.text)
+		} else {
+			j.allowed = func(r *Rule) { allowed(ctx, r.text) } // by its address, maybe
+		}
+	}
 	if !j.proxied {
 		ctx = outbound.WithJudge(ctx, j)
 	}
 	out := req.WithContext(ctx)
 	// Net/http takes a length of 0 beside a body for an unknown one.
 	if r := j.allowing; r != nil && r.body != 0 && req.ContentLength <= 0 && req.Body != nil && req.Body != http.NoBody {
+		out.GetBody = nil // it would be one without bounds
 		out.Body = &boundedBody{ReadCloser: req.Body, left: r.body, over: func() error { return r.overBody(&j.asked, "") }}
 	}
 	return g.next.RoundTrip(out)
@@ -116,7 +128,8 @@ type judgement struct {
 	decision   decision
 	generation uint64
 	proxied    bool
-	allowing   *Rule // whose limits hold; nil: none do
+	allowing   *Rule       // that is known to allow it, and whose limits hold; nil: none is yet
+	allowed    func(*Rule) // to be told by Address; nil: nobody
 
 	mu sync.Mutex // held while a refusal is written: addresses may be tried side by side
 }
@@ -128,6 +141,9 @@ func (j *judgement) Class() outbound.Class {
 func (j *judgement) Address(addr netip.Addr) error {
 	v := j.decision.at(addr)
 	if v.allowed {
+		if j.allowed != nil && v.rule != nil {
+			j.allowed(v.rule)
+		}
 		return nil
 	}
 	j.mu.Lock()

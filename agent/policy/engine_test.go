@@ -2,6 +2,7 @@ package policy
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -263,6 +264,29 @@ func TestBehindAProxyTheNameDecides(t *testing.T) {
 		}
 	}
 }
+
+func TestRuleThatAllowsIsTold(t *testing.T) {
+	var told []string
+	s := newSite(t, "allow GET http://erp.test:PORT\nallow POST http://[127.0.0.0/8]:PORT\ndefault allow")
+	s.engine.opts.Allowed = func(ctx context.Context, rule string) {
+		if ctx.Value(toldKey{}) != nil {
+			told = append(told, strings.Fields(rule)[1])
+		}
+	}
+	for _, line := range []string{"GET http://erp.test:", "POST http://erp.test:", "PUT http://erp.test:", "POST http://127.0.0.1:"} {
+		req := ask(t, line+s.port)
+		resp, err := s.transport.RoundTrip(req.WithContext(context.WithValue(t.Context(), toldKey{}, true)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+	}
+	if got := strings.Join(told, " "); got != "GET POST POST" {
+		t.Errorf("told of %s", got)
+	}
+}
+
+type toldKey struct{}
 
 func TestRefusedRequestsBodyIsClosed(t *testing.T) {
 	body := &closed{}

@@ -16,12 +16,11 @@ import (
 
 // Sent is a request as the agent's ledger has it, one JSON object a line.
 type Sent struct {
-	Time       time.Time `json:"time"`
-	Connection string    `json:"connection"`
-	Method     string    `json:"method"`
-	URL        string    `json:"url"`
-	Status     int       `json:"status"`   // 0: no application answered
-	Decision   string    `json:"decision"` // of the policy of that time
+	Time     time.Time `json:"time"`
+	Method   string    `json:"method"`
+	URL      string    `json:"url"`
+	Status   int       `json:"status"`   // 0: no application answered
+	Decision string    `json:"decision"` // of the policy of that time
 }
 
 // Suggestion is a rule that would allow requests like some that were sent.
@@ -85,7 +84,7 @@ func Answered(sent *Sent) bool {
 // Add adds a request.
 func (s *Suggester) Add(sent *Sent) {
 	u, err := url.Parse(sent.URL)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || strings.HasSuffix(sent.URL, "…") { // the ledger's mark of a URL cut short
 		s.skipped++
 		return
 	}
