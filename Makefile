@@ -7,6 +7,8 @@ DATA ?= data
 GO      ?= go
 VERSION := $(shell cat VERSION 2>/dev/null || git describe --tags --always --dirty 2>/dev/null || echo 0.0.0-dev)
 COMMIT  := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
+# The time of every file in a release.
+EPOCH   := $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null))
 LDFLAGS := -s -w -X sallyport/internal/buildinfo.version=$(VERSION) -X sallyport/internal/buildinfo.commit=$(COMMIT)
 # The version comes from above, so Go need not ask git, which refuses in a
 # clone that belongs to another user.
@@ -62,8 +64,8 @@ lint: ## gofmt, go vet for three systems, staticcheck
 cross: ## Shows that both binaries build for other systems, and keeps nothing
 	@$(GO) run ./scripts/package --check --systems windows/amd64,darwin/arm64,linux/arm64
 
-package: ## Archives of both binaries for every system, with SHA-256 sums, in dist/
-	@$(GO) run ./scripts/package --version '$(VERSION)' --commit '$(COMMIT)' --out dist
+package: ## Archives, deb, rpm, MSI, images, downloads for a relay, sums and SBOM, in dist/
+	@$(GO) run ./scripts/package --version '$(VERSION)' --commit '$(COMMIT)' --epoch '$(EPOCH)' --out dist
 
 clean: ## Remove what was built; ./data stays
 	rm -rf bin dist

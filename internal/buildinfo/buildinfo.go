@@ -1,7 +1,7 @@
-// Package buildinfo tells which build is running. The version is stamped by the
-// linker:
+// Package buildinfo tells which build is running. Version and commit are stamped
+// by the linker:
 //
-//	go build -ldflags "-X sallyport/internal/buildinfo.version=1.2.3"
+//	go build -ldflags "-X sallyport/internal/buildinfo.version=1.2.3 -X sallyport/internal/buildinfo.commit=0a1b2c3"
 //
 // and a build without it names the commit that the Go tool recorded. Both
 // binaries show it in `version`, and the agent tells the relay in its Hello.
@@ -12,8 +12,8 @@ import (
 	"runtime/debug"
 )
 
-// version is set by -ldflags -X; nothing else writes it.
-var version string
+// Both are set by -ldflags -X; nothing else writes them.
+var version, commit string
 
 // Version is the release's version, or "dev" where none was stamped.
 func Version() string {
@@ -23,17 +23,21 @@ func Version() string {
 	return version
 }
 
-// Commit is the revision that was built, with "+dirty" where the tree had
-// changes, or "unknown" where the Go tool recorded none.
+// Commit is the revision that was built. Where none was stamped it is the one
+// that the Go tool recorded, with "+dirty" where the tree had changes, or
+// "unknown" where it recorded none.
 func Commit() string {
+	if commit != "" {
+		return commit
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
 	}
-	return commit(info.Settings)
+	return recorded(info.Settings)
 }
 
-func commit(settings []debug.BuildSetting) string {
+func recorded(settings []debug.BuildSetting) string {
 	revision, dirty := "", false
 	for _, s := range settings {
 		switch s.Key {

@@ -21,7 +21,7 @@ func TestCommitMarksATreeWithChanges(t *testing.T) {
 		{"changed", []debug.BuildSetting{{Key: "vcs.revision", Value: "abc"}, {Key: "vcs.modified", Value: "true"}}, "abc+dirty"},
 		{"no version control", nil, "unknown"},
 	} {
-		if got := commit(c.settings); got != c.want {
+		if got := recorded(c.settings); got != c.want {
 			t.Errorf("%s: commit = %q, want %q", c.name, got, c.want)
 		}
 	}

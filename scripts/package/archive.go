@@ -5,76 +5,100 @@ import (
 	"archive/zip"
 	"bytes"
 	"compress/gzip"
+	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"time"
 )
 
-// packed is a finished archive.
-type packed struct {
-	name string
-	data []byte
-}
-
-// epoch is the time of every file in an archive, so that archives of the same
-// content are the same. It is the earliest that a zip can express.
-var epoch = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
-
-// pack puts files into the archive that the system's users expect, within one
-// folder of the given name.
-func pack(s system, name string, files []string) (packed, error) {
-	if s.os == "windows" {
-		data, err := zipped(name, files)
-		return packed{name + ".zip", data}, err
-	}
-	data, err := tarred(name, files)
-	return packed{name + ".tar.gz", data}, err
-}
-
-func tarred(folder string, files []string) ([]byte, error) {
-	var out bytes.Buffer
-	gz := gzip.NewWriter(&out)
-	w := tar.NewWriter(gz)
-	for _, path := range files {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return nil, err
+// archives are both programs of each system, in the archive that its users
+// expect, within one folder.
+func (r *release) archives() ([]packed, error) {
+	var made []packed
+	for _, s := range r.systems {
+		folder := fmt.Sprintf("sallyport-%s-%s-%s", r.version, s.os, s.arch)
+		var files []entry
+		for _, name := range []string{agent, relay} {
+			data, err := os.ReadFile(r.program(s, name))
+			if err != nil {
+				return nil, err
+			}
+			files = append(files, entry{name: path.Join(folder, filepath.Base(r.program(s, name))), mode: 0o755, data: data})
 		}
+		form, pack := ".tar.gz", gzipped
+		if s.os == "windows" {
+			form, pack = ".zip", zipped
+		}
+		data, err := pack(files, r.time)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", s, err)
+		}
+		made = append(made, packed{name: folder + form, data: data})
+	}
+	return made, nil
+}
+
+// entry is a file or directory within an archive.
+type entry struct {
+	name  string // with slashes
+	mode  int64
+	owner int // user and group
+	data  []byte
+	dir   bool
+}
+
+func tarred(entries []entry, at time.Time) ([]byte, error) {
+	var out bytes.Buffer
+	w := tar.NewWriter(&out)
+	for _, e := range entries {
 		header := &tar.Header{
-			Name: folder + "/" + filepath.Base(path), Mode: 0o755,
-			Size: int64(len(data)), ModTime: epoch, Format: tar.FormatPAX,
+			Typeflag: tar.TypeReg, Name: e.name, Mode: e.mode, Uid: e.owner, Gid: e.owner,
+			Size: int64(len(e.data)), ModTime: at, Format: tar.FormatPAX,
+		}
+		if e.dir {
+			header.Typeflag, header.Name = tar.TypeDir, e.name+"/"
 		}
 		if err := w.WriteHeader(header); err != nil {
 			return nil, err
 		}
-		if _, err := w.Write(data); err != nil {
+		if _, err := w.Write(e.data); err != nil {
 			return nil, err
 		}
 	}
 	if err := w.Close(); err != nil {
 		return nil, err
 	}
-	if err := gz.Close(); err != nil {
+	return out.Bytes(), nil
+}
+
+func gzipped(entries []entry, at time.Time) ([]byte, error) {
+	data, err := tarred(entries, at)
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	w := gzip.NewWriter(&out)
+	if _, err := w.Write(data); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
 		return nil, err
 	}
 	return out.Bytes(), nil
 }
 
-func zipped(folder string, files []string) ([]byte, error) {
+func zipped(entries []entry, at time.Time) ([]byte, error) {
 	var out bytes.Buffer
 	w := zip.NewWriter(&out)
-	for _, path := range files {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return nil, err
-		}
-		header := &zip.FileHeader{Name: folder + "/" + filepath.Base(path), Method: zip.Deflate, Modified: epoch}
-		header.SetMode(0o755)
+	for _, e := range entries {
+		header := &zip.FileHeader{Name: e.name, Method: zip.Deflate, Modified: at}
+		header.SetMode(os.FileMode(e.mode))
 		f, err := w.CreateHeader(header)
 		if err != nil {
 			return nil, err
 		}
-		if _, err := f.Write(data); err != nil {
+		if _, err := f.Write(e.data); err != nil {
 			return nil, err
 		}
 	}

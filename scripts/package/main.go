@@ -1,17 +1,21 @@
-// Command package cross-builds both binaries for every system that Sallyport
-// is shipped for, and packs them as archives with a list of SHA-256 sums. The
-// same source gives the same archives, byte for byte: build paths are trimmed
-// and times are fixed.
+// Command package cross-builds both programs for every system that Sallyport
+// is shipped for, and packs them in the forms in which those systems take
+// programs: archives, deb, rpm, MSI, container images, and the directory from
+// which a relay serves its agents' programs. With them go SHA-256 sums and a
+// bill of materials.
+//
+// The same source gives the same files, byte for byte, wherever it is built:
+// paths are trimmed, every time is that of the commit, and entries are sorted.
 package main
 
 import (
-	"crypto/sha256"
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // shipped is the operating systems and processors that are shipped for.
@@ -19,6 +23,8 @@ const shipped = "linux/amd64,linux/arm64,windows/amd64,darwin/amd64,darwin/arm64
 
 // system is one of them.
 type system struct{ os, arch string }
+
+func (s system) String() string { return s.os + "/" + s.arch }
 
 // parse reads a list such as shipped.
 func parse(list string) ([]system, error) {
@@ -34,78 +40,67 @@ func parse(list string) ([]system, error) {
 }
 
 func main() {
-	version := flag.String("version", "0.0.0-dev", "the version that the binaries report")
-	commit := flag.String("commit", "", "the commit that the binaries report")
-	out := flag.String("out", "dist", "the `folder` for the archives")
+	r := release{source: "."}
+	flag.StringVar(&r.version, "version", "0.0.0-dev", "the version that the programs report")
+	flag.StringVar(&r.commit, "commit", "", "the commit that the programs report")
+	epoch := flag.String("epoch", os.Getenv("SOURCE_DATE_EPOCH"), "the time of every file, in `seconds` since 1970; of the commit, as a rule")
+	out := flag.String("out", "dist", "the `folder` for what is made")
 	list := flag.String("systems", shipped, "what to build for, as OS/ARCH,…")
 	check := flag.Bool("check", false, "only build, and write nothing")
 	flag.Parse()
-	systems, err := parse(*list)
-	if err == nil {
-		err = run(systems, *version, *commit, *out, *check)
-	}
-	if err != nil {
+	if err := run(r, *list, *epoch, *out, *check); err != nil {
 		fmt.Fprintln(os.Stderr, "package:", err)
 		os.Exit(1)
 	}
 }
 
-func run(systems []system, version, commit, out string, check bool) error {
-	work, err := os.MkdirTemp("", "sallyport-package-")
+func run(r release, list, epoch, out string, check bool) (err error) {
+	if r.systems, err = parse(list); err != nil {
+		return err
+	}
+	if r.time, err = parseEpoch(epoch); err != nil {
+		return err
+	}
+	if r.work, err = os.MkdirTemp("", "sallyport-package-"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(r.work)
+	if err := r.build(); err != nil || check {
+		return err
+	}
+	files, err := r.pack()
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(work)
-	if !check {
-		if err := os.MkdirAll(out, 0o755); err != nil {
+	if err := clear(out); err != nil {
+		return err
+	}
+	for _, f := range files {
+		path := filepath.Join(out, filepath.FromSlash(f.name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return err
 		}
-	}
-	var sums strings.Builder
-	for _, s := range systems {
-		files, err := build(s, version, commit, work)
-		if err != nil {
+		if err := os.WriteFile(path, f.data, f.mode()); err != nil {
 			return err
 		}
-		if check {
-			fmt.Printf("built for %s/%s\n", s.os, s.arch)
-			continue
-		}
-		name := fmt.Sprintf("sallyport-%s-%s-%s", version, s.os, s.arch)
-		archive, err := pack(s, name, files)
-		if err != nil {
-			return fmt.Errorf("pack for %s/%s: %w", s.os, s.arch, err)
-		}
-		path := filepath.Join(out, archive.name)
-		if err := os.WriteFile(path, archive.data, 0o644); err != nil {
-			return err
-		}
-		fmt.Fprintf(&sums, "%x  %s\n", sha256.Sum256(archive.data), archive.name)
-		fmt.Printf("%s (%.1f MB)\n", path, float64(len(archive.data))/1e6)
+		fmt.Printf("%s (%.1f MB)\n", path, float64(len(f.data))/1e6)
 	}
-	if check {
-		return nil
-	}
-	return os.WriteFile(filepath.Join(out, "SHA256SUMS"), []byte(sums.String()), 0o644)
+	return nil
 }
 
-// build compiles both binaries for one system and returns their paths.
-func build(s system, version, commit, work string) ([]string, error) {
-	const buildinfo = "sallyport/internal/buildinfo"
-	ldflags := fmt.Sprintf("-s -w -X %[1]s.version=%[2]s -X %[1]s.commit=%[3]s", buildinfo, version, commit)
-	var files []string
-	for _, program := range []string{"relay", "agent"} {
-		path := filepath.Join(work, s.os+"-"+s.arch, "sallyport-"+program)
-		if s.os == "windows" {
-			path += ".exe"
-		}
-		cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", ldflags, "-o", path, "./"+program)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+s.os, "GOARCH="+s.arch)
-		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-		if err := cmd.Run(); err != nil {
-			return nil, fmt.Errorf("build %s for %s/%s: %w", program, s.os, s.arch, err)
-		}
-		files = append(files, path)
+// oldest is the time where none is given: the earliest that a zip can express.
+var oldest = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func parseEpoch(text string) (time.Time, error) {
+	if text == "" {
+		return oldest, nil
 	}
-	return files, nil
+	seconds, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("the time %q is not a number of seconds since 1970", text)
+	}
+	if t := time.Unix(seconds, 0).UTC(); t.After(oldest) {
+		return t, nil
+	}
+	return oldest, nil
 }
