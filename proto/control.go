@@ -49,6 +49,16 @@ type PingTimes struct {
 // RTT is RTTMicros as a duration.
 func (p *PingTimes) RTT() time.Duration { return time.Duration(p.RTTMicros) * time.Microsecond }
 
+// Rest asks, from a relay, whether the tunnel may rest: no stream has been open
+// for a while. An agent that serves none, and has nothing left to send, answers
+// with the same message; any other does not answer. The relay then forgets its
+// yamux session, unless it has opened a stream meanwhile, and its next stream
+// begins a new one, whose ids begin anew. The agent's session goes on: with no
+// stream open, the two can't be told apart.
+type Rest struct {
+	N int64 `json:"n"` // tells an answer to this question from a late one
+}
+
 // What becomes of a request that no rule of a policy matches.
 const (
 	PolicyAllow = "allow"
@@ -72,6 +82,7 @@ var ErrControl = errors.New("faulty control message")
 
 func (*Drain) controlKind() string     { return "drain" }
 func (*PingTimes) controlKind() string { return "pingTimes" }
+func (*Rest) controlKind() string      { return "rest" }
 
 func (*PolicySummary) controlKind() string { return "policySummary" }
 
@@ -97,6 +108,13 @@ func (p *PolicySummary) validate() error {
 		return fmt.Errorf("default %.20q is neither allow nor deny", p.Default)
 	}
 	return checkText("version", p.Version, 1, 64)
+}
+
+func (r *Rest) validate() error {
+	if r.N < 1 {
+		return fmt.Errorf("n %d is not positive", r.N)
+	}
+	return nil
 }
 
 // EncodeControl validates m and writes it as it goes over the wire.
@@ -137,6 +155,8 @@ func DecodeControl(raw []byte) (Control, error) {
 		m = &Drain{}
 	case "pingTimes":
 		m = &PingTimes{}
+	case "rest":
+		m = &Rest{}
 	case "policySummary":
 		m = &PolicySummary{}
 	case "paused":

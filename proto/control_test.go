@@ -78,7 +78,7 @@ func TestFaultyControlMessages(t *testing.T) {
 		`{"type":"offlineReport","id":"r1","from":"2026-01-02T00:00:00Z","to":"2026-01-03T00:00:00Z","cause":"<b>"}`,
 		`{"type":"followLogs","level":"loud"}`, `{"type":"logLines","dropped":-1}`, `{"type":"logLines","lines":[{"level":"info","fields":[1]}]}`,
 		`{"type":"logLines","lines":[{"level":"info","msg":"` + strings.Repeat("x", proto.MaxLogMessage+1) + `"}]}`,
-		`{"type":"pingTimes","rttMicros":-5}`, `{"type":"drain","reason":"a\u0007b"}`,
+		`{"type":"pingTimes","rttMicros":-5}`, `{"type":"rest"}`, `{"type":"drain","reason":"a\u0007b"}`,
 	} {
 		if m, err := proto.DecodeControl([]byte(raw)); !errors.Is(err, proto.ErrControl) {
 			t.Errorf("%.40q: got %v, %v", raw, m, err)

@@ -119,6 +119,10 @@ func (t *tunnel) told(raw []byte) error {
 		case t.drain <- m.Within():
 		default: // asked already
 		}
+	case *proto.Rest:
+		if t.streams.Load() == 0 { // else it is asked again
+			t.conn.SendTextAlone(raw)
+		}
 	case *proto.PingTimes:
 		t.mu.Lock()
 		t.latency = m.RTT()

@@ -3,6 +3,7 @@ package mux
 import (
 	"encoding/binary"
 	"sync"
+	"sync/atomic"
 
 	"sallyport/internal/wsconn"
 )
@@ -32,7 +33,10 @@ type framer struct {
 	*wsconn.Conn
 	session *Session
 	body    bool // the next Write is the body of the header that is held back
-	reads   bool // yamux is the reader by now
+
+	handover chan struct{} // closed when yamux may read
+	reads    bool          // it does
+	resting  atomic.Bool   // yamux is done, and the connection goes on
 
 	turn    sync.Mutex       // held while a frame is written, where others than yamux write some
 	reduced [headerSize]byte // a header that is not sent as yamux made it; guarded by turn
@@ -40,19 +44,26 @@ type framer struct {
 
 func (f *framer) Read(p []byte) (int, error) {
 	if !f.reads {
-		<-f.session.handover
+		<-f.handover
 		f.reads = true
 	}
 	n, err := f.Conn.Read(p)
-	if err != nil {
+	switch {
+	case err == wsconn.ErrRest:
+		f.resting.Store(true)
+	case err != nil:
 		f.session.end()
 	}
 	return n, err
 }
 
 // Close is how yamux ends a session, for instance after a faulty frame; nothing
-// is read any more then.
+// is read any more then, unless it ended so that the connection can rest.
 func (f *framer) Close() error {
+	if f.resting.Load() {
+		f.Conn.Rest(f.session.woken)
+		return nil
+	}
 	f.session.end()
 	return f.Conn.Close()
 }

@@ -58,7 +58,7 @@ func Client(conn *wsconn.Conn, opts Options) (*Session, error) {
 	config := config(opts)
 	config.StreamCloseTimeout = 0
 	s := newSession(conn, opts)
-	close(s.handover) // nobody else reads
+	close(s.framer.handover) // nobody else reads
 	inner, err := yamux.Client(s.framer, config)
 	if err != nil {
 		return nil, fmt.Errorf("begin yamux: %w", err)

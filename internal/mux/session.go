@@ -17,29 +17,37 @@ import (
 // session costs two goroutines and several buffers. So the relay's end begins
 // it with the first stream. Until then the connection rests: it is read for the
 // sake of heartbeats and control messages only, and then handed over to yamux.
+// When no stream has been open for a while, and the agent agrees that nothing
+// is under way, it rests again.
 type Session struct {
-	conn     *wsconn.Conn
-	opts     Options
-	handover chan struct{} // closed when yamux may read
-	ended    chan struct{} // closed when nothing can be read any more
-	ending   sync.Once
-	writers  atomic.Int32 // how many are handing frames to yamux now; see framer
-	framer   *framer
-	windows  *windows // nil: every stream has the whole window
+	conn    *wsconn.Conn
+	opts    Options
+	ended   chan struct{} // closed when nothing can be read any more
+	ending  sync.Once
+	writers atomic.Int32 // how many are handing frames to yamux now; see framer
+	windows *windows     // nil: every stream has the whole window
 
-	mu     sync.Mutex // guards the following
-	inner  *yamux.Session
-	closed bool
+	mu      sync.Mutex     // guards the following
+	inner   *yamux.Session // nil while the connection rests
+	framer  *framer        // of inner, or of the next one
+	opens   int            // how many streams are being opened
+	unused  bool           // no stream was open when MayRest looked last
+	asked   int64          // the question whether to rest that is open; 0: none
+	askings int64          // how many questions there were
+	closed  bool
 
 	opening sync.Mutex           // guards the following
 	open    map[*Stream]struct{} // whose own half is not closed
 }
 
 func newSession(conn *wsconn.Conn, opts Options) *Session {
-	s := &Session{conn: conn, opts: opts, handover: make(chan struct{}), ended: make(chan struct{}),
-		windows: newWindows(Window(opts.RTT), opts.Budget)}
-	s.framer = &framer{Conn: conn, session: s}
+	s := &Session{conn: conn, opts: opts, ended: make(chan struct{}), windows: newWindows(Window(opts.RTT), opts.Budget)}
+	s.framer = s.newFramer()
 	return s
+}
+
+func (s *Session) newFramer() *framer {
+	return &framer{Conn: s.conn, session: s, handover: make(chan struct{})}
 }
 
 // woken is called when a binary message has come or nothing can be read any
@@ -48,37 +56,45 @@ func newSession(conn *wsconn.Conn, opts Options) *Session {
 func (s *Session) woken() {
 	err := s.conn.Await() // returns at once
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	var fresh *yamux.Session
 	if err == nil {
 		// Where that is the beginning, the agent speaks out of turn, since it
 		// opens no streams; yamux answers it as it should.
-		_, err = s.begin()
+		_, fresh, err = s.begin()
 	}
 	if err != nil && s.inner == nil {
 		s.end()
 	}
-	close(s.handover)
+	framer := s.framer
+	s.mu.Unlock()
+	s.refuseStreams(fresh)
+	close(framer.handover)
 }
 
-// begin begins the yamux session of the relay's end; mu is held.
-func (s *Session) begin() (*yamux.Session, error) {
+// begin returns the yamux session of the relay's end, and where it has just
+// begun, once more as fresh, for refuseStreams; mu is held.
+func (s *Session) begin() (inner, fresh *yamux.Session, err error) {
 	switch {
 	case s.inner != nil:
-		return s.inner, nil
+		return s.inner, nil, nil
 	case s.closed, s.over():
-		return nil, yamux.ErrSessionShutdown
+		return nil, nil, yamux.ErrSessionShutdown
 	}
 	config := config(s.opts)
 	config.StreamCloseTimeout = closeTimeout
-	inner, err := yamux.Server(s.framer, config)
-	if err != nil {
-		return nil, fmt.Errorf("begin yamux: %w", err)
+	if s.inner, err = yamux.Server(s.framer, config); err != nil {
+		return nil, nil, fmt.Errorf("begin yamux: %w", err)
 	}
-	s.inner = inner
-	// The agent is to open no streams, and those that it opened would fill
-	// memory, since nobody accepts them. An error is the connection's end.
-	_ = inner.GoAway()
-	return inner, nil
+	return s.inner, s.inner, nil
+}
+
+// refuseStreams tells an agent that it is to open no streams: those that it
+// opened would fill memory, since nobody accepts them. It blocks while the line
+// does; nil is no session.
+func (s *Session) refuseStreams(fresh *yamux.Session) {
+	if fresh != nil {
+		_ = fresh.GoAway() // an error is the connection's end
+	}
 }
 
 // end notes that nothing can be read any more.
@@ -108,8 +124,8 @@ func (s *Session) release() {
 }
 
 // opened wraps a stream of yamux.
-func (s *Session) opened(inner *yamux.Stream) *Stream {
-	stream := &Stream{inner, s}
+func (s *Session) opened(inner *yamux.Stream, framer *framer) *Stream {
+	stream := &Stream{inner, s, framer}
 	s.opening.Lock()
 	defer s.opening.Unlock()
 	if s.over() {
@@ -142,11 +158,20 @@ func (s *Session) over() bool {
 // so callers keep a limit below the backlog.
 func (s *Session) OpenStream() (*Stream, error) {
 	s.mu.Lock()
-	inner, err := s.begin()
+	inner, fresh, err := s.begin()
+	framer := s.framer
+	s.asked, s.unused = 0, false
+	s.opens++
 	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		s.opens--
+		s.mu.Unlock()
+	}()
 	if err != nil {
 		return nil, err
 	}
+	s.refuseStreams(fresh)
 	s.writers.Add(1)
 	defer s.writers.Add(-1)
 	stream, err := inner.OpenStream()
@@ -154,7 +179,7 @@ func (s *Session) OpenStream() (*Stream, error) {
 		s.check(err)
 		return nil, err
 	}
-	return s.opened(stream), nil
+	return s.opened(stream, framer), nil
 }
 
 // AcceptStream waits for a stream that the other end opens. It is for the
@@ -165,7 +190,44 @@ func (s *Session) AcceptStream() (*Stream, error) {
 		s.check(err)
 		return nil, err
 	}
-	return s.opened(stream), nil
+	return s.opened(stream, s.framer), nil
+}
+
+// MayRest is to be called now and then. It reports whether the other end should
+// be asked to let the session rest, and the number of the question; see
+// proto.Rest.
+func (s *Session) MayRest() (n int64, ask bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.busy() {
+		s.unused = false
+		return 0, false
+	}
+	if !s.unused { // it may just have been
+		s.unused = true
+		return 0, false
+	}
+	s.askings++
+	s.asked = s.askings
+	return s.asked, true
+}
+
+// busy reports whether there is a stream, or nothing that could rest; mu is held.
+func (s *Session) busy() bool {
+	return s.inner == nil || s.closed || s.opens > 0 || s.inner.NumStreams() > 0
+}
+
+// Rested takes in that the other end agrees. It is to be called in the reader,
+// by OnText, which then returns what Rested returns.
+func (s *Session) Rested(n int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n != s.asked || s.busy() {
+		return nil // a stream was opened meanwhile
+	}
+	s.inner, s.asked = nil, 0
+	s.framer = s.newFramer()
+	return wsconn.ErrRest
 }
 
 // Ended is closed when nothing can be read any more.

@@ -15,6 +15,7 @@ const Chunk = 32<<10 - headerSize
 type Stream struct {
 	*yamux.Stream
 	session *Session
+	framer  *framer
 }
 
 // Read reads what has come, and lets the other end send more.
@@ -22,7 +23,7 @@ func (s *Stream) Read(p []byte) (int, error) {
 	n, err := s.Stream.Read(p)
 	if w := s.session.windows; w != nil && n > 0 {
 		if more := w.drained(s.StreamID(), n); more > 0 {
-			s.session.framer.announce(s.StreamID(), more)
+			s.framer.announce(s.StreamID(), more)
 		}
 	}
 	return n, err

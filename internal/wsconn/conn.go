@@ -58,8 +58,8 @@ type Options struct {
 	// runs in the reader and must not block.
 	OnPong func(rtt time.Duration)
 	// OnText is given each text message, of at most MaxText bytes. It runs in
-	// the reader and must not block; an error ends the connection. nil: a text
-	// message is a fault.
+	// the reader and must not block; an error ends the connection, but for
+	// ErrRest. nil: a text message is a fault.
 	OnText func(raw []byte) error
 	// Watcher lets the connection rest without a goroutine, where the system
 	// and the kind of connection allow it; see Rest. Buffer comes from Upgrade.
@@ -168,7 +168,10 @@ func (c *Conn) next() error {
 	case err == nil:
 		c.message = r
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrRest):
+		return ErrRest
+	case err != nil:
 		return c.readFailed(err)
 	}
 	return nil

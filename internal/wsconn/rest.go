@@ -44,6 +44,10 @@ func (h *hijacker) Hijack() (conn net.Conn, rw *bufio.ReadWriter, err error) {
 	return conn, bufio.NewReadWriter(h.reader, rw.Writer), nil
 }
 
+// ErrRest, from OnText, makes the Read that is under way return it: the reader
+// lets go, and the connection goes on.
+var ErrRest = errors.New("the reader was closed, so that the connection can rest")
+
 // resting is what a Conn needs to rest without a goroutine.
 type resting struct {
 	watcher *Watcher
@@ -87,6 +91,10 @@ func (c *Conn) Rest(woken func()) {
 	}
 	r.woken = woken
 	r.watcher.add(c)
+	if r.buffer.Buffered() > 0 { // the system knows nothing of it
+		go c.resume()
+		return
+	}
 	c.park()
 }
 

@@ -78,6 +78,19 @@ func (c *Conn) SendText(raw []byte) error {
 	return nil
 }
 
+// SendTextAlone sends a text message if no data is waiting to be sent: all that
+// was written before is ahead of it then. It reports whether that is so.
+func (c *Conn) SendTextAlone(raw []byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil || c.closed || c.pending != nil {
+		return false
+	}
+	c.texts = append(c.texts, raw)
+	c.startFlush()
+	return true
+}
+
 // takeText reads a text message and hands it on.
 func (c *Conn) takeText(r io.Reader) error {
 	if c.opts.OnText == nil {

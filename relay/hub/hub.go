@@ -167,7 +167,8 @@ func idleTimeout(heartbeat time.Duration) time.Duration { return 2*heartbeat + t
 const beats = 8
 
 // beat pings every tunnel once a heartbeat, closes the streams that it has kept
-// for too long, and rouses who has been silent for too long. It goes by the
+// for too long, asks idle tunnels to rest, and rouses who has been silent for
+// too long. It goes by the
 // time that has passed and not by the ticks, which a process that was stopped
 // for a moment has missed: a tunnel must not wait for its ping twice as long
 // then.
@@ -194,6 +195,9 @@ func (h *Hub) beat() {
 				}
 				if groups[t.sequence%beats] {
 					t.conn.Ping()
+					if n, ask := t.session.MayRest(); ask {
+						t.tell(&proto.Rest{N: n})
+					}
 					if old := t.kept.old(before); len(old) > 0 {
 						h.work.Go(func() { closeStreams(old) })
 					}

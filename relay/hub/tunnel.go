@@ -95,6 +95,8 @@ func (t *tunnel) told(raw []byte) error {
 			t.leave("the agent closed its tunnel")
 			t.hub.changed(t)
 		}
+	case *proto.Rest:
+		return t.session.Rested(m.N)
 	case *proto.PolicySummary:
 		t.mu.Lock()
 		t.policy, t.policyAt = m, t.hub.opts.Clock()

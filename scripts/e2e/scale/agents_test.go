@@ -44,8 +44,9 @@ func TestAgentsOfOneRelay(t *testing.T) {
 	s.settle()
 	s.logMemory("idle, before any request", before)
 	s.askEach()
+	s.awaitRest()
 	s.settle()
-	s.logMemory("idle, after a request each", before)
+	s.logMemory("idle again, after a request each", before)
 
 	s.reset()
 	if err := s.relay.Signal(syscall.SIGKILL); err != nil {
@@ -90,6 +91,19 @@ func (s *stage) awaitWhole(what string, within time.Duration) report {
 	t.Logf("%d agents %s: half of their tunnels after %s, 90 %% after %s, all after %s; %d attempts failed, at one agent at most %d: %v",
 		s.n, what, at(.5), at(.9), at(1), total(r.Failures), r.Most, r.Failures)
 	return r
+}
+
+// awaitRest waits until tunnels that were used are at rest again: streams are
+// kept for half a minute after their last request.
+func (s *stage) awaitRest() {
+	s.t.Helper()
+	testkit.Eventually(s.t, 2*time.Minute, "all tunnels rest", func() error {
+		time.Sleep(200 * time.Millisecond)
+		if n := s.metrics()["go_goroutines"]; n > float64(s.n)/10+100 {
+			return fmt.Errorf("%.0f goroutines", n)
+		}
+		return nil
+	})
 }
 
 // settle waits until the relay has collected its garbage twice: what is left is
