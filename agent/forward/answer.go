@@ -43,7 +43,6 @@ type answer struct {
 	timer     *time.Timer
 	bodyBytes int64
 	chunked   bool
-	last      bool // no other answer follows on the stream
 	told      bool // the relay knows that the request is being sent
 	begun     bool // the final response's header is in the buffer
 	// brief: a short body of known length is about to be read, which mostly came
@@ -60,12 +59,12 @@ type answer struct {
 	armed  bool
 }
 
-func newAnswer(stream net.Conn, last bool) *answer {
+func newAnswer(stream net.Conn) *answer {
 	a := answers.Get().(*answer)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.stream, a.sent, a.filled, a.failed, a.armed = stream, 0, 0, nil, false
-	a.bodyBytes, a.chunked, a.last, a.told, a.begun = 0, false, last, false, false
+	a.bodyBytes, a.chunked, a.told, a.begun = 0, false, false, false
 	return a
 }
 
@@ -136,10 +135,11 @@ func (a *answer) flushLate() {
 	}
 }
 
-// send writes resp as the final response and streams its body. An error means
+// send writes resp as the final response and streams its body. reusable:
+// another request may follow on the stream. An error means
 // that the relay sees an answer with no proper end.
-func (a *answer) send(method string, resp *http.Response) error {
-	a.header(method, resp)
+func (a *answer) send(method string, resp *http.Response, reusable bool) error {
+	a.header(method, resp, reusable)
 	if !hasBody(method, resp.StatusCode) || resp.ContentLength == 0 {
 		return a.flush()
 	}
@@ -236,7 +236,7 @@ func hasBody(method string, status int) bool {
 }
 
 // header puts the final response's header into the buffer.
-func (a *answer) header(method string, resp *http.Response) {
+func (a *answer) header(method string, resp *http.Response, reusable bool) {
 	a.begun = true
 	a.brief = resp.ContentLength >= 0 && resp.ContentLength <= smallestRead
 	stripHopByHop(resp.Header)
@@ -259,16 +259,14 @@ func (a *answer) header(method string, resp *http.Response) {
 		}
 	}
 	a.fieldsOf(resp.Header)
-	a.offer()
+	if reusable {
+		a.add(keepStream)
+	}
 	a.add("\r\n")
 }
 
-// offer tells the relay that another request may follow on the stream.
-func (a *answer) offer() {
-	if !a.last {
-		a.add("Connection: " + proto.KeepStream + "\r\n")
-	}
-}
+// keepStream tells the relay that another request may follow on the stream.
+const keepStream = "Connection: " + proto.KeepStream + "\r\n"
 
 func (a *answer) fieldsOf(h http.Header) {
 	for name, values := range h {
@@ -296,8 +294,9 @@ func clean(v string) string {
 
 // sendError answers with an error made by the agent, unless an answer of the
 // target has begun already: then all that can be told is that it broke off. It
-// reports whether the answer went out whole.
-func (a *answer) sendError(e *proto.Error) bool {
+// reports whether the answer went out whole. reusable: another request may
+// follow on the stream.
+func (a *answer) sendError(e *proto.Error, reusable bool) bool {
 	if a.begun {
 		return false
 	}
@@ -312,7 +311,9 @@ func (a *answer) sendError(e *proto.Error) bool {
 	if e.Timing != nil {
 		a.add(proto.HeaderTiming, ": ", proto.FormatTiming(*e.Timing), "\r\n")
 	}
-	a.offer()
+	if reusable {
+		a.add(keepStream)
+	}
 	a.add("\r\n", string(body))
 	return a.flush() == nil // otherwise nobody is left to tell
 }

@@ -57,12 +57,12 @@ func (f *Forwarder) Serve(ctx context.Context, stream net.Conn) {
 // it has been sent.
 func (f *Forwarder) Refuse(stream net.Conn) {
 	f.log.Warn("request refused: too many at once")
-	out := newAnswer(stream, true)
+	out := newAnswer(stream)
 	defer out.release()
 	out.sendError(&proto.Error{Code: proto.CodeTooManyRequests, Outcome: proto.OutcomeNotSent,
 		Detail: "The site's agent serves as many requests as it can already.",
 		Hint:   "Send fewer requests at once, or enrol another machine under the agent.",
-		Facts:  map[string]string{"retryAfter": "1"}})
+		Facts:  map[string]string{"retryAfter": "1"}}, false)
 }
 
 // interrupt lets whoever waits for the stream go.
@@ -119,11 +119,12 @@ func (v *conversation) watch(c *call) (next bool) {
 	if c.body != nil {
 		<-c.body.over
 	}
+	usable := c.reusable()
 	for {
 		if _, err := v.in.Peek(1); err != nil {
 			return false
 		}
-		if c.last {
+		if !usable {
 			_, _ = v.in.Discard(v.in.Buffered()) // from the buffer: it can't fail
 			continue
 		}

@@ -104,6 +104,14 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// whole reports whether the body was read to its end, so that what follows on
+// the stream is another request.
+func (b *requestBody) whole() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.failed == io.EOF
+}
+
 // tooLarge reports whether the body was longer than it may be.
 func (b *requestBody) tooLarge() bool {
 	b.mu.Lock()

@@ -51,8 +51,8 @@ type call struct {
 	req     *http.Request
 	refused error        // why it can't be served; req may be nil then
 	body    *requestBody // nil: none, or it was there whole
-	last    bool         // no other request may follow on the stream
-	keep    bool         // another may; the performer's own
+	last    bool         // the relay asked for no other request to follow, or none can
+	keep    bool         // another may follow, and the relay knows; the performer's own
 	start   time.Time
 	ctx     context.Context
 	cancel  context.CancelFunc
@@ -97,8 +97,7 @@ func (v *conversation) readCall() (*call, error) {
 // takeBody prepares the request's body. One that has come whole together with
 // the header is taken out of the stream, so that it can be sent again should a
 // kept-alive connection to the target prove dead before a byte of it was sent.
-// Any other is streamed, and the target may leave some of it unread: nothing
-// can follow it.
+// Any other is streamed, and the target may leave some of it unread.
 func (c *call) takeBody(in *bufio.Reader) {
 	req := c.req
 	n := req.ContentLength
@@ -116,13 +115,18 @@ func (c *call) takeBody(in *bufio.Reader) {
 			c.body.left = c.maxBody
 		}
 		req.Body = c.body
-		c.last = true
 	}
+}
+
+// reusable reports whether another request may follow on the stream. Nothing
+// can follow a body of which some was left.
+func (c *call) reusable() bool {
+	return !c.last && (c.body == nil || c.body.whole())
 }
 
 // serve answers the call, in any event.
 func (c *call) serve() {
-	c.out = newAnswer(c.stream, c.last)
+	c.out = newAnswer(c.stream)
 	defer c.end()
 	defer c.contain()
 	if c.refused != nil {
@@ -149,7 +153,7 @@ func (c *call) contain() {
 		return
 	}
 	c.log.Error("request panicked", append(c.fields(), zap.String("panic", panicText(v)), zap.ByteString("stack", debug.Stack()))...)
-	c.out.sendError(&proto.Error{Code: proto.CodeInternal, Outcome: proto.OutcomeUnknown, Detail: "The agent met a fault of its own while it served the request.", Hint: "Look for the request's id in the agent's log, and report what you find."})
+	c.out.sendError(&proto.Error{Code: proto.CodeInternal, Outcome: proto.OutcomeUnknown, Detail: "The agent met a fault of its own while it served the request.", Hint: "Look for the request's id in the agent's log, and report what you find."}, false)
 }
 
 func panicText(v any) string {
@@ -179,12 +183,13 @@ func (c *call) perform() {
 			Detail: fmt.Sprintf("%s switched to another protocol, which it was not asked for.", c.req.URL.Host)})
 		return
 	}
-	err = c.out.send(c.req.Method, resp)
+	offered := c.reusable()
+	err = c.out.send(c.req.Method, resp, offered)
 	if err != nil {
 		c.log.Warn("answer broke off", append(c.fields(), zap.Int("status", resp.StatusCode), zap.String("error", err.Error()))...)
 		return
 	}
-	c.keep = !c.last
+	c.keep = offered
 	if ce := c.log.Check(zap.InfoLevel, "request served"); ce != nil {
 		ce.Write(append(c.fields(), zap.Int("status", resp.StatusCode))...)
 	}
@@ -239,7 +244,8 @@ func (c *call) fail(e *proto.Error) {
 		}
 		ce.Write(fields...)
 	}
-	c.keep = c.out.sendError(e) && !c.last
+	offered := c.reusable()
+	c.keep = c.out.sendError(e, offered) && offered
 }
 
 // fields are what every line about the request says: never a query, a header

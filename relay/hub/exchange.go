@@ -89,7 +89,7 @@ func (x *exchange) write() error {
 			return &unsendable{err}
 		}
 		_, err := x.stream.WriteContext(x.ctx, head.Bytes())
-		x.body.sent = err == nil
+		x.body.sent.Store(err == nil)
 		return err
 	}
 	if _, err := x.stream.WriteContext(x.ctx, head.Bytes()); err != nil {
@@ -106,7 +106,9 @@ func (x *exchange) write() error {
 func (x *exchange) upload(body *upload) {
 	buffer := x.t.hub.chunks.Get().(*chunk)
 	defer x.t.hub.chunks.Put(buffer)
-	if err := body.stream(x.stream, buffer); err != nil && body.failure() != nil {
+	err := body.stream(x.stream, buffer)
+	body.sent.Store(err == nil)
+	if err != nil && body.failure() != nil {
 		// The agent must not take what it has for the whole: the stream ends
 		// where the body is not complete.
 		x.stream.Abort()
@@ -231,7 +233,7 @@ func (x *exchange) end(whole bool) {
 // reusable reports whether the next request can follow on the stream: both ends
 // have sent all that belongs to this one, and nothing else.
 func (x *exchange) reusable() bool {
-	return x.offered && x.body.sent && x.answer.Buffered() == 0
+	return x.offered && x.body.sent.Load() && x.answer.Buffered() == 0
 }
 
 func (x *exchange) keep() bool {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"sallyport/internal/mux"
 )
@@ -23,8 +24,8 @@ type upload struct {
 	body    io.ReadCloser // nil: there is none
 	length  int64         // -1: unknown, sent in chunks
 	getBody func() (io.ReadCloser, error)
-	touched bool // reading has begun
-	sent    bool // it left whole, together with the header
+	touched bool        // reading has begun
+	sent    atomic.Bool // all of it has left
 
 	mu  sync.Mutex // guards the following
 	err error      // why the body could not be read to its end
