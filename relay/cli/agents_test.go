@@ -3,8 +3,12 @@ package cli
 import (
 	"bufio"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -69,6 +73,38 @@ func TestAMachineLeavesByItsOwnKey(t *testing.T) {
 	if a := relay.expect(200, "GET", "/api/v1/agents/"+id, ""); a.json(t, "instances.0") != nil {
 		t.Errorf("still there: %s", a.body)
 	}
+}
+
+func TestRelayServesWhatInstallsAgents(t *testing.T) {
+	downloads := t.TempDir()
+	const program = "the agent's program"
+	for name, text := range map[string]string{
+		"sallyport-agent-linux-amd64": program,
+		"SHA256SUMS":                  fmt.Sprintf("%x  sallyport-agent-linux-amd64\n", sha256.Sum256([]byte(program))),
+	} {
+		if err := os.WriteFile(filepath.Join(downloads, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	relay := startRelay(t, "", "--downloads", downloads)
+	id := relay.expect(201, "POST", "/api/v1/agents", `{"name":"Plant 2"}`).text(t, "id")
+	e := relay.expect(201, "POST", "/api/v1/agents/"+id+"/enrollments", "")
+	if want := "curl -fsSL " + relay.url + "/install.sh | sudo sh -s -- --code " + e.text(t, "code"); e.text(t, "commands.linux") != want {
+		t.Errorf("%s, want %s", e.text(t, "commands.linux"), want)
+	}
+	if e.text(t, "commands.docker") != "" || !strings.HasPrefix(e.text(t, "commands.windows"), "sallyport-agent enroll") {
+		t.Errorf("what it has no program for: %s", e.body)
+	}
+	// Without a login: the machines that ask have none.
+	script := relay.expect(200, "GET", "/install.sh", "", "Authorization:")
+	if !strings.Contains(script.body, "relay='"+relay.url+"'\n") {
+		t.Errorf("%s", script.body)
+	}
+	if a := relay.expect(200, "GET", "/downloads/sallyport-agent-linux-amd64", "", "Authorization:"); a.body != program {
+		t.Errorf("%s", a.body)
+	}
+	relay.expect(200, "GET", "/install.ps1", "", "Authorization:")
+	relay.expect(404, "GET", "/downloads/sallyport-agent-plan9-amd64", "", "Authorization:")
 }
 
 func TestEnrolmentSaysWhatIsFaulty(t *testing.T) {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ import (
 	"sallyport/relay/account"
 	"sallyport/relay/api"
 	"sallyport/relay/config"
+	"sallyport/relay/download"
 	"sallyport/relay/edge"
 	"sallyport/relay/event"
 	"sallyport/relay/gateway"
@@ -39,6 +41,7 @@ type relay struct {
 	accounts *account.Accounts
 	browser  *account.Browser
 	hub      *hub.Hub
+	shelf    *download.Shelf
 	figures  *prometheus.Registry
 
 	handler     http.Handler  // the main listener's
@@ -82,6 +85,7 @@ func build(ctx context.Context, c *config.Config, public *url.URL, log *zap.Logg
 	r.accounts = account.New(account.Options{Store: r.store, Clock: time.Now, Log: log.Named("account")})
 	r.browser = account.NewBrowser(account.BrowserOptions{Accounts: r.accounts, Store: r.store, Secure: public.Scheme == "https"})
 
+	r.shelf = download.New(download.Options{Dir: cmp.Or(c.Downloads, download.Find(c.Data)), PublicURL: public, Log: log.Named("download")})
 	events := &event.Bus{}
 	// The registry asks hub and sessions, and is asked by both: it comes first
 	// and is told of them below, before anything is served.
@@ -93,7 +97,8 @@ func build(ctx context.Context, c *config.Config, public *url.URL, log *zap.Logg
 		DropSession: func(ctx context.Context, workspaceID, connectionID string) error {
 			return sessions.Drop(ctx, workspaceID, connectionID)
 		},
-		PublicURL: public, RelayID: id, Clock: time.Now, Log: log.Named("registry"),
+		Installable: func() registry.Installable { return registry.Installable(r.shelf.Systems()) },
+		PublicURL:   public, RelayID: id, Clock: time.Now, Log: log.Named("registry"),
 	})
 	alive, err := r.store.LastAlive(ctx) // before this one is
 	if err != nil {
@@ -150,6 +155,8 @@ func (r *relay) doors(api, pages http.Handler, openMetrics bool) http.Handler {
 			r.hub.ServeHTTP(w, req)
 		case path == "/api", strings.HasPrefix(path, "/api/"), path == "/openapi.json", path == "/docs", strings.HasPrefix(path, "/docs/"):
 			api.ServeHTTP(w, req)
+		case download.Serves(path):
+			r.shelf.ServeHTTP(w, req)
 		case path == "/healthz":
 			healthz(w, req)
 		case path == "/readyz":

@@ -22,6 +22,7 @@ type Config struct {
 	Data          string   // directory
 	Database      string   // sqlite:PATH or postgres://…
 	Keyset        string   // path
+	Downloads     string   // directory; empty: see package download
 	LogLevel      string
 	LogFormat     string
 	AllowPrivate  []string // as internal/outbound.ParseAllow takes it

@@ -235,6 +235,26 @@ func TestAgentsAreListedByNameAndRenamed(t *testing.T) {
 	wantCode(t, err, proto.CodeValidation, "nextCursor")
 }
 
+func TestCommandsFetchWhatTheRelayHas(t *testing.T) {
+	s := newSite(t)
+	a := s.agent(t, "Plant 2")
+	s.Installable = func() Installable { return Installable{Linux: true, Windows: true, Docker: true} }
+	e, err := s.CreateEnrolment(t.Context(), s.ada, a.ID)
+	must(t, err)
+	want := Commands{
+		Linux:   `curl -fsSL https://relay.example.com/install.sh | sudo sh -s -- --code ` + e.Code,
+		Windows: `[Net.ServicePointManager]::SecurityProtocol = 'Tls12'; & ([scriptblock]::Create((irm https://relay.example.com/install.ps1))) -Code ` + e.Code,
+		MacOS: `sallyport-agent enroll --relay https://relay.example.com --code ` + e.Code + ` --data "$HOME/Library/Application Support/sallyport-agent"` +
+			` && sallyport-agent run --data "$HOME/Library/Application Support/sallyport-agent"`,
+		Docker: `curl -fsSL https://relay.example.com/downloads/sallyport-agent-image-"$(docker version -f '{{.Server.Arch}}')".tar | docker load` +
+			` && docker run -d --name sallyport-agent --restart unless-stopped --hostname "$(hostname)" -v sallyport-agent:/var/lib/sallyport-agent` +
+			` -e SALLYPORT_RELAY=https://relay.example.com -e SALLYPORT_CODE=` + e.Code + ` sallyport-agent`,
+	}
+	if diff := cmp.Diff(want, e.Commands); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestCommandsAreOfTheirShell(t *testing.T) {
 	s := newSite(t)
 	a := s.agent(t, "Plant 2")
@@ -250,6 +270,9 @@ func TestCommandsAreOfTheirShell(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, e.Commands); diff != "" {
 		t.Error(diff)
+	}
+	if e.Fetched != (Installable{}) {
+		t.Errorf("nothing can be fetched, but %+v is said to be", e.Fetched)
 	}
 	if got := shQuoted("https://x/$(id)'"); got != `'https://x/$(id)'\'''` {
 		t.Errorf("got %s", got)

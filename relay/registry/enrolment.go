@@ -30,6 +30,9 @@ type Enrolment struct {
 	Code      string
 	ExpiresAt time.Time
 	Commands  Commands
+	// Fetched are the systems whose command brings the agent's program along.
+	// On others it has to be there.
+	Fetched Installable
 }
 
 // CreateEnrolment makes a code by which one machine can be enrolled under an
@@ -54,7 +57,11 @@ func (r *Registry) CreateEnrolment(ctx context.Context, actor account.Actor, age
 	if err != nil {
 		return Enrolment{}, fault(err, "agent")
 	}
-	return Enrolment{Code: code, ExpiresAt: row.ExpiresAt, Commands: commandsFor(r.PublicURL, code)}, nil
+	var fetched Installable
+	if r.Installable != nil {
+		fetched = r.Installable()
+	}
+	return Enrolment{Code: code, ExpiresAt: row.ExpiresAt, Commands: commandsFor(r.PublicURL, code, fetched), Fetched: fetched}, nil
 }
 
 // EnrolRequest is what a machine sends to be enrolled.

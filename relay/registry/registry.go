@@ -53,6 +53,8 @@ type Options struct {
 	// DropSession forgets a connection's session, also where it is held in
 	// memory (session.Keeper.Drop). nil: it is only removed from the store.
 	DropSession func(ctx context.Context, workspaceID, connectionID string) error
+	// Installable tells which systems the relay has an agent for. nil: none.
+	Installable func() Installable
 	PublicURL   *url.URL // at which agents reach the relay
 	RelayID     string
 	Clock       func() time.Time

@@ -83,7 +83,7 @@ func (h *handler) createEnrolment(w http.ResponseWriter, r *http.Request, actor 
 	if err != nil {
 		return err
 	}
-	return h.installPage(w, r, actor, &enrolmentView{Known: len(agent.Instances), ExpiresAt: enrolment.ExpiresAt, Systems: systems(enrolment.Commands, r.UserAgent())})
+	return h.installPage(w, r, actor, &enrolmentView{Known: len(agent.Instances), ExpiresAt: enrolment.ExpiresAt, Systems: systems(enrolment, r.UserAgent())})
 }
 
 func (h *handler) installPage(w http.ResponseWriter, r *http.Request, actor account.Actor, enrolment *enrolmentView) error {
@@ -105,12 +105,19 @@ func (h *handler) installPage(w http.ResponseWriter, r *http.Request, actor acco
 
 // systems are those that there is a command for. The reader's own comes
 // chosen: most try the first agent on the machine before them.
-func systems(c registry.Commands, userAgent string) []system {
+func systems(e registry.Enrolment, userAgent string) []system {
+	help := func(fetched bool, where, installs string) string {
+		if fetched {
+			return where + ". It fetches the agent from this relay, checks it, and " + installs + "."
+		}
+		return where + ", where sallyport-agent is installed."
+	}
+	c, fetched := e.Commands, e.Fetched
 	all := []system{
-		{Key: "linux", Label: "Linux", Command: c.Linux, Help: "In a terminal, where sallyport-agent is installed."},
-		{Key: "windows", Label: "Windows", Command: c.Windows, Help: "In PowerShell, where sallyport-agent is installed."},
-		{Key: "macos", Label: "macOS", Command: c.MacOS, Help: "In Terminal, where sallyport-agent is installed."},
-		{Key: "docker", Label: "Docker", Command: c.Docker, Help: "On any machine with Docker."},
+		{Key: "linux", Label: "Linux", Command: c.Linux, Help: help(fetched.Linux, "In a terminal", "installs it as a service")},
+		{Key: "windows", Label: "Windows", Command: c.Windows, Help: help(fetched.Windows, "In PowerShell, started as administrator", "installs it as a service")},
+		{Key: "macos", Label: "macOS", Command: c.MacOS, Help: help(fetched.MacOS, "In Terminal", "installs it as a service")},
+		{Key: "docker", Label: "Docker", Command: c.Docker, Help: "On any machine with Docker. It fetches the agent's image from this relay, and keeps its identity in a volume."},
 	}
 	own := "linux"
 	switch {
