@@ -11,7 +11,8 @@ import (
 const MaxControlMessage = 16 << 10
 
 // Control is one control message: *Drain, *PingTimes, *PolicySummary, *Paused,
-// *OfflineReport, *OfflineNoted, *FollowLogs or *LogLines.
+// *OfflineReport, *OfflineNoted, *FollowLogs, *LogLines or
+// *ConfigState.
 //
 // Either end may send one at any time after the handshake: a websocket text
 // message of its own, which is one JSON object. They are no part of the yamux
@@ -169,6 +170,8 @@ func DecodeControl(raw []byte) (Control, error) {
 		m = &FollowLogs{}
 	case "logLines":
 		m = &LogLines{}
+	case "configState":
+		m = &ConfigState{}
 	case "":
 		return nil, fmt.Errorf("%w: it has no type", ErrControl)
 	default:

@@ -113,9 +113,9 @@ func (m *machine) Restart(context.Context) error {
 	}
 	m.state = service.Running
 	state, err := m.will, error(nil)
-	m.server, err = control.Serve(m.layout.DataDir, func() control.Status {
+	m.server, err = control.Serve(m.layout.DataDir, control.Agent{Status: func() control.Status {
 		return control.Status{State: state, Agent: "Plant 2", LatencyMs: 34.2, LastError: "the enrolment was revoked", Tunnels: []control.Tunnel{}}
-	})
+	}})
 	return err
 }
 

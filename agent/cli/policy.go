@@ -130,7 +130,7 @@ func newPolicyAllow(w World) *cobra.Command {
 		if before.Open() && len(before.Rules()) == 0 {
 			fmt.Fprintln(w.Out, "It is the first rule: everything else is denied then.")
 		}
-		fmt.Fprintln(w.Out, "An agent that runs reads it when it is restarted.")
+		fmt.Fprintln(w.Out, "An agent that runs takes it at once.")
 		return nil
 	}
 	return cmd

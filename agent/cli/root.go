@@ -62,7 +62,7 @@ func newRoot(w World) *cobra.Command {
 		SilenceErrors: true, // Main prints them, once
 	}
 	root.AddCommand(newInstall(w), newUninstall(w), newStart(w), newStop(w), newRestart(w))
-	root.AddCommand(newEnroll(w), newRun(w), newStatus(w), newDoctor(w), newPolicy(w), newVersion(w))
+	root.AddCommand(newEnroll(w), newRun(w), newStatus(w), newDoctor(w), newPolicy(w), newConfig(w), newReload(w), newVersion(w))
 	return root
 }
 
@@ -141,19 +141,43 @@ func (w World) fromInstalled(s *config.Sources, instance string) {
 // returns loads the whole configuration.
 func addOptions(cmd *cobra.Command, w World, only ...string) func() (config.Config, error) {
 	sources := addSources(cmd, w, only...)
-	return func() (config.Config, error) {
-		c, err := config.Load(sources())
-		if err != nil {
-			return config.Config{}, err
-		}
-		if c.DataDir == "" {
-			return config.Config{}, errors.New("which data directory? Give --data DIR, set SALLYPORT_DATA, or set dataDir in the configuration file")
-		}
-		if c.DataDir, err = filepath.Abs(c.DataDir); err != nil {
-			return config.Config{}, fmt.Errorf("data directory: %w", err)
-		}
-		return c, nil
+	return func() (config.Config, error) { return loadFrom(sources()) }
+}
+
+func loadFrom(s config.Sources) (config.Config, error) {
+	c, err := config.Load(s)
+	if err != nil {
+		return config.Config{}, err
 	}
+	c.DataDir, err = absolute(c.DataDir)
+	if err != nil {
+		return config.Config{}, err
+	}
+	return c, nil
+}
+
+// addDataDir is addOptions for a command that asks an agent which runs: a file
+// that has become faulty meanwhile must not keep it from asking.
+func addDataDir(cmd *cobra.Command, w World) func() (string, error) {
+	sources := addSources(cmd, w, "data")
+	return func() (string, error) {
+		dir, err := sources().DataDir()
+		if err != nil {
+			return "", err
+		}
+		return absolute(dir)
+	}
+}
+
+func absolute(dataDir string) (string, error) {
+	if dataDir == "" {
+		return "", errors.New("which data directory? Give --data DIR, set SALLYPORT_DATA, or set dataDir in the configuration file")
+	}
+	dir, err := filepath.Abs(dataDir)
+	if err != nil {
+		return "", fmt.Errorf("data directory: %w", err)
+	}
+	return dir, nil
 }
 
 // notEnrolled adds to config.ErrNotEnrolled what to do.

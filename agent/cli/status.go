@@ -30,16 +30,16 @@ func newStatus(w World) *cobra.Command {
 		Short: "Say whether the agent is online; exit status 0 only if it is",
 		Args:  cobra.NoArgs,
 	}
-	load := addOptions(cmd, w, "data")
+	dataDir := addDataDir(cmd, w)
 	asJSON := cmd.Flags().Bool("json", false, "print JSON for programs")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := load()
+		dir, err := dataDir()
 		if err != nil {
 			return err
 		}
-		status, err := control.Ask(cmd.Context(), c.DataDir)
+		status, err := control.Ask(cmd.Context(), dir)
 		if errors.Is(err, control.ErrNotRunning) {
-			status, err = statusAtRest(c.DataDir)
+			status, err = statusAtRest(dir)
 		}
 		if errors.Is(err, fs.ErrPermission) {
 			return fmt.Errorf("%w: run it as an administrator, or as the user that the agent runs as", err)
@@ -47,7 +47,7 @@ func newStatus(w World) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		managed := w.serviceOf(cmd, c.DataDir)
+		managed := w.serviceOf(cmd, dir)
 		if *asJSON {
 			enc := json.NewEncoder(w.Out)
 			enc.SetIndent("", "  ")
@@ -56,7 +56,7 @@ func newStatus(w World) *cobra.Command {
 				Service *service.Status `json:"service,omitempty"`
 			}{status, managed})
 		} else {
-			printStatus(w.Out, status, managed, c.DataDir, time.Now())
+			printStatus(w.Out, status, managed, dir, time.Now())
 		}
 		if err == nil && status.State != link.StateOnline {
 			err = errSaid
@@ -126,7 +126,25 @@ func printStatus(out io.Writer, s control.Status, managed *service.Status, dir s
 			line("Warning", "%s", p.Warning)
 		}
 	}
+	printConfig(line, s, now)
 	line("Version", "%s, running %s", s.Version, span(time.Duration(s.UptimeSeconds)*time.Second))
+}
+
+// printConfig says what of the configuration is not in use.
+func printConfig(line func(name, format string, args ...any), s control.Status, now time.Time) {
+	if c := s.Config; c != nil && c.File != "" {
+		line("Config", "%s, version %s, in use for %s", c.File, c.Version, span(now.Sub(c.LoadedAt)))
+	}
+	if c := s.Config; c != nil && len(c.NeedsRestart) > 0 {
+		line("", "needs a restart: %s", strings.Join(c.NeedsRestart, ", "))
+	}
+	if s.ConfigError == "" {
+		return
+	}
+	line("", "the last edit was not taken, for %s now; what was in use before stays in use:", span(now.Sub(s.ConfigErrorSince)))
+	for fault := range strings.SplitSeq(s.ConfigError, "\n") {
+		line("", "  %s", fault)
+	}
 }
 
 // counted is a number of things as a person says it.

@@ -1,12 +1,16 @@
 // Package config is what the site's admin decides for an agent: agent.yaml, its
-// environment twins and flags (this file and load.go), and what enrolment
-// settled once: the identity file with the agent's key (identity.go).
+// environment twins and flags (this file, load.go and parse.go), and what
+// enrolment settled once: the identity file with the agent's key (identity.go).
 //
-// Package cli reads both. The package opens no connection and starts nothing.
+// A file is taken whole or not at all: a key that does not exist, or a value
+// that may not stand where it does, makes it faulty (faults.go). Package cli
+// reads both, package reload the file anew when it has changed. The package
+// opens no connection and starts nothing.
 package config
 
 import (
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -118,26 +122,38 @@ func Defaults() Config {
 
 // RequestBodyLimit is the longest body of a request in bytes; 0 for no limit.
 func (c Config) RequestBodyLimit() (int64, error) {
-	if c.MaxRequestBody == "" {
+	n, err := parseSize(c.MaxRequestBody)
+	if err != nil {
+		return 0, fmt.Errorf("maxRequestBody: %w", err)
+	}
+	return n, nil
+}
+
+// parseSize reads a number of bytes; 0 for none.
+func parseSize(text string) (int64, error) {
+	if text == "" {
 		return 0, nil
 	}
-	n, err := humanize.ParseBytes(c.MaxRequestBody)
+	n, err := humanize.ParseBytes(text)
 	if err != nil || n > math.MaxInt64 {
-		return 0, fmt.Errorf("maxRequestBody: %q is not a size such as 500MB or 2GiB", c.MaxRequestBody)
+		return 0, fmt.Errorf("%q is not a size such as 500MB or 2GiB", shown(text))
 	}
 	return int64(n), nil
 }
 
 // RequestProxy is the proxy setting for applications, nil for none.
 func (c Config) RequestProxy() (func(*http.Request) (*url.URL, error), error) {
-	choose, err := proxyFunc("targetProxy", c.TargetProxy)
-	if err != nil || c.TargetProxy == "none" || c.TargetProxy == "" {
-		return nil, err
+	choose, err := proxyFunc(c.TargetProxy)
+	if err != nil {
+		return nil, fmt.Errorf("targetProxy: %w", err)
+	}
+	if c.TargetProxy == "none" || c.TargetProxy == "" {
+		return nil, nil
 	}
 	return func(r *http.Request) (*url.URL, error) { return choose(r.URL) }, nil
 }
 
-func proxyFunc(key, value string) (func(*url.URL) (*url.URL, error), error) {
+func proxyFunc(value string) (func(*url.URL) (*url.URL, error), error) {
 	switch value {
 	case "", "none":
 		return func(*url.URL) (*url.URL, error) { return nil, nil }, nil
@@ -147,7 +163,7 @@ func proxyFunc(key, value string) (func(*url.URL) (*url.URL, error), error) {
 	u, err := url.Parse(value)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "socks5") {
 		// The value is not quoted: it may hold a password.
-		return nil, fmt.Errorf("%s: not \"none\", \"environment\" or a URL that begins with http://, https:// or socks5://", key)
+		return nil, errors.New(`expected "none", "environment" or a URL that begins with http://, https:// or socks5://`)
 	}
 	return func(*url.URL) (*url.URL, error) { return u, nil }, nil
 }

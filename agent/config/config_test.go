@@ -47,30 +47,6 @@ func TestExampleNamesEveryKeyWithItsDefault(t *testing.T) {
 	}
 }
 
-func TestFaultyFilesNameLineAndKey(t *testing.T) {
-	for text, want := range map[string]string{
-		"logLevel: info\nlogFromat: json\n":    `line 2: unknown key "logFromat"; did you mean "logFormat"?`,
-		"relay: https://x\nca_file: /x\n":      `line 2: unknown key "ca_file"; did you mean "caFile"?`,
-		"logLevel: info\nlogLevel: debug\n":    `line 2: key "logLevel" stands on line 1 already`,
-		"allowPlaintextRelay: perhaps\n":       `line 1: allowPlaintextRelay: expected true or false`,
-		"relay:\n  url: https://x\n":           `line 2: relay: expected text`,
-		"- relay\n":                            `line 1: expected keys and values`,
-		"relay: https://x\n---\nlogLevel: x\n": `more than one document`,
-		"relay: [\n":                           `line 1`,
-		"policy: open\n":                       `line 1: policy: expected rules:`,
-		"policy:\n  ruels: []\n":               `line 2: policy: unknown key "ruels"; did you mean "rules"?`,
-		"policy:\n  default: maybe\n":          `line 2: policy: default: expected allow or deny`,
-		"policy:\n  rules: allow\n":            `line 2: policy: rules: expected a list`,
-		"policy:\n  rules:\n  - a: b\n":        `line 3: policy: rules: expected a rule`,
-		"policy:\n  rules:\n  - allow GET https://x\n\n  - alow GET https://x\n": `policy: line 5: rule "alow GET https://x": "alow" can't begin a rule`,
-	} {
-		c := Defaults()
-		if err := c.parse(text); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%q: error %v, want %q", text, err, want)
-		}
-	}
-}
-
 func TestRulesKeepTheirLines(t *testing.T) {
 	c := Defaults()
 	if err := c.parse("# comment\npolicy:\n  rules:\n    - allow GET,POST https://erp.test:8443/api/** rate=50/s\n    # why\n    - \"deny * *://10.0.0.0/8:22\"\n  default: allow\n"); err != nil {

@@ -3,16 +3,12 @@ package config
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strconv"
-	"strings"
-
-	"go.yaml.in/yaml/v3"
 )
 
 // FileName is agent.yaml's name within the data directory, where it is read
@@ -59,13 +55,23 @@ type Sources struct {
 // Load puts the configuration together: flag, then environment, then file, then
 // default.
 func Load(s Sources) (Config, error) {
+	c, _, err := s.load()
+	return c, err
+}
+
+// load is Load, and says of each key who set it; it has no entry for a default.
+func (s Sources) load() (Config, map[string]string, error) {
 	if err := s.refusePasswords(); err != nil {
-		return Config{}, err
+		return Config{}, nil, err
 	}
-	c := Defaults()
+	c, from := Defaults(), map[string]string{}
 	if path := s.Path(); path != "" {
-		if err := c.readFile(path); err != nil {
-			return Config{}, err
+		lines, err := c.readFile(path)
+		if err != nil {
+			return Config{}, nil, err
+		}
+		for key, line := range lines {
+			from[key] = fmt.Sprintf("%s:%d", path, line)
 		}
 	}
 	for _, o := range Options() {
@@ -74,11 +80,20 @@ func Load(s Sources) (Config, error) {
 		}
 		if value, ok := s.given(o.Flag, o.Env); ok {
 			if err := c.set(o, value); err != nil {
-				return Config{}, err
+				return Config{}, nil, err
 			}
+			from[o.Key] = s.giver(o)
 		}
 	}
-	return c, nil
+	return c, from, nil
+}
+
+// giver names the flag or variable that sets a value.
+func (s Sources) giver(o Option) string {
+	if _, flag := s.Flags[o.Flag]; flag {
+		return "--" + o.Flag
+	}
+	return o.Env
 }
 
 // refusePasswords refuses those on a command line, which every user of the
@@ -114,6 +129,28 @@ func (s Sources) Path() string {
 	return path
 }
 
+// Watched is the file whose changes concern a running agent: that of Path, or
+// where it would stand; "" where nobody said in which directory.
+func (s Sources) Watched() string {
+	if dir := s.Given("data", "SALLYPORT_DATA"); s.File == "" && dir != "" {
+		return filepath.Join(dir, FileName)
+	}
+	return s.File
+}
+
+// DataDir is the data directory, though the file may be faulty: what can be read
+// of it decides. "" where nobody named one.
+func (s Sources) DataDir() (string, error) {
+	if dir := s.Given("data", "SALLYPORT_DATA"); dir != "" || s.Path() == "" {
+		return dir, nil
+	}
+	c := Defaults()
+	if _, err := c.readFile(s.Path()); err != nil && c.DataDir == "" {
+		return "", err
+	}
+	return c.DataDir, nil
+}
+
 // Given is the value that a flag or else the environment gives; "" for none.
 func (s Sources) Given(flag, env string) string {
 	value, _ := s.given(flag, env)
@@ -130,76 +167,29 @@ func (s Sources) given(flag, env string) (string, bool) {
 	return s.Env(env)
 }
 
-func (c *Config) readFile(path string) error {
-	text, err := os.ReadFile(path)
+func (c *Config) readFile(path string) (map[string]int, error) {
+	text, err := ReadFile(path)
 	if err != nil {
-		return fmt.Errorf("read configuration: %w", err)
+		return nil, err
 	}
-	if err := c.parse(string(text)); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+	lines, err := c.parseLines(string(text))
+	var faults *Faults
+	if errors.As(err, &faults) {
+		faults.File = path
 	}
-	return nil
-}
-
-// parse reads YAML into c. Unknown keys are refused, with the line and the key
-// that was probably meant.
-func (c *Config) parse(text string) error {
-	var doc yaml.Node
-	decoder := yaml.NewDecoder(strings.NewReader(text))
-	if err := decoder.Decode(&doc); err != nil {
-		if errors.Is(err, io.EOF) { // nothing but comments
-			return nil
-		}
-		return err
-	}
-	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return errors.New("more than one document: only one is read")
-	}
-	top := doc.Content[0]
-	if top.Kind == yaml.ScalarNode && top.Tag == "!!null" {
-		return nil
-	}
-	if top.Kind != yaml.MappingNode {
-		return fmt.Errorf("line %d: expected keys and values, such as \"logLevel: debug\"", top.Line)
-	}
-	fields := c.fields()
-	seen := map[string]int{}
-	for i := 0; i+1 < len(top.Content); i += 2 {
-		key, value := top.Content[i], top.Content[i+1]
-		field, ok := fields[key.Value]
-		if !ok {
-			return fmt.Errorf("line %d: unknown key %q; did you mean %q?", key.Line, key.Value, nearest(key.Value))
-		}
-		if first, twice := seen[key.Value]; twice {
-			return fmt.Errorf("line %d: key %q stands on line %d already", key.Line, key.Value, first)
-		}
-		seen[key.Value] = key.Line
-		if own, ok := field.Addr().Interface().(yaml.Unmarshaler); ok && value.Tag != "!!null" {
-			if err := own.UnmarshalYAML(value); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := value.Decode(field.Addr().Interface()); err != nil {
-			return fmt.Errorf("line %d: %s: expected %s", value.Line, key.Value, map[bool]string{true: "true or false", false: "text"}[field.Kind() == reflect.Bool])
-		}
-	}
-	return nil
+	return lines, err
 }
 
 // fields are c's fields by their key in the file.
-func (c *Config) fields() map[string]reflect.Value {
-	v := reflect.ValueOf(c).Elem()
-	out := make(map[string]reflect.Value, v.NumField())
-	for i := range v.NumField() {
-		out[v.Type().Field(i).Tag.Get("yaml")] = v.Field(i)
-	}
-	return out
-}
+func (c *Config) fields() map[string]reflect.Value { return fieldsOf(reflect.ValueOf(c).Elem()) }
 
+// set takes a value from a flag or the environment.
 func (c *Config) set(o Option, value string) error {
 	field := c.fields()[o.Key]
 	if !o.Bool {
+		if err := checkValue(o.Key, value); err != nil {
+			return fmt.Errorf("--%s (%s): %w", o.Flag, o.Env, err)
+		}
 		field.SetString(value)
 		return nil
 	}
@@ -209,44 +199,4 @@ func (c *Config) set(o Option, value string) error {
 	}
 	field.SetBool(b)
 	return nil
-}
-
-// nearest is the known key that takes the fewest changes to reach.
-func nearest(key string) string {
-	var known []string
-	for _, o := range Options() {
-		known = append(known, o.Key)
-	}
-	return nearestOf(key, known...)
-}
-
-func nearestOf(key string, known ...string) string {
-	best, least := "", 1<<30
-	for _, k := range known {
-		if d := distance(strings.ToLower(key), strings.ToLower(k)); d < least {
-			best, least = k, d
-		}
-	}
-	return best
-}
-
-// distance is Levenshtein's: insertions, deletions and replacements.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replace := diagonal
-			if a[i] != b[j] {
-				replace++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replace, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

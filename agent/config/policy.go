@@ -24,56 +24,71 @@ func (p Policy) Compile() (*policy.Policy, error) {
 	return compiled, nil
 }
 
-// UnmarshalYAML reads the key's value, and keeps the line of each rule.
+// UnmarshalYAML reads the key's value, and keeps the line of each rule. Its
+// error joins all that is wrong.
 func (p *Policy) UnmarshalYAML(node *yaml.Node) error {
 	*p = Policy{}
 	if node.Kind != yaml.MappingNode {
-		return fmt.Errorf("line %d: policy: expected rules: and, below it, one rule a line", node.Line)
+		return Fault{Line: node.Line, Text: "policy: expected rules: and, below it, one rule a line"}
 	}
+	r := &reader{}
 	seen := map[string]int{}
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		key, value := node.Content[i], node.Content[i+1]
-		if first, twice := seen[key.Value]; twice {
-			return fmt.Errorf("line %d: policy: key %q stands on line %d already", key.Line, key.Value, first)
+		if !r.key("policy", key, seen) || isNull(value) {
+			continue
 		}
-		seen[key.Value] = key.Line
-		var err error
 		switch key.Value {
 		case "default":
-			err = p.readDefault(value)
+			p.readDefault(r, value)
 		case "rules":
-			err = p.readRules(value)
+			p.readRules(r, value)
 		default:
-			err = fmt.Errorf("line %d: policy: unknown key %q; did you mean %q?", key.Line, key.Value, nearestOf(key.Value, "rules", "default"))
-		}
-		if err != nil {
-			return err
+			r.faults.add(key.Line, "policy: unknown key %q; did you mean %q?", shown(key.Value), nearestOf(key.Value, "rules", "default"))
 		}
 	}
-	_, err := p.Compile()
-	return err
+	if len(r.faults.List) == 0 { // what holds of all of them together
+		if _, err := p.Compile(); err != nil {
+			r.faults.addErr(node.Line, err)
+		}
+	}
+	return r.faults.joined()
 }
 
-func (p *Policy) readDefault(node *yaml.Node) error {
+func (p *Policy) readDefault(r *reader, node *yaml.Node) {
 	if node.Kind != yaml.ScalarNode || node.Value != "allow" && node.Value != "deny" && node.Value != "" {
-		return fmt.Errorf("line %d: policy: default: expected allow or deny", node.Line)
+		r.faults.add(node.Line, "policy: default: expected allow or deny")
+		return
 	}
 	p.Default = node.Value
-	return nil
 }
 
-func (p *Policy) readRules(node *yaml.Node) error {
-	if node.Kind == yaml.ScalarNode && node.Tag == "!!null" {
-		return nil // rules: with nothing below it
-	}
+func (p *Policy) readRules(r *reader, node *yaml.Node) {
 	if node.Kind != yaml.SequenceNode {
-		return fmt.Errorf("line %d: policy: rules: expected a list, each rule on a line of its own that begins with \"- \"", node.Line)
+		r.faults.add(node.Line, "policy: rules: expected a list, each rule on a line of its own that begins with \"- \"")
+		return
 	}
 	for _, item := range node.Content {
-		if item.Kind != yaml.ScalarNode || item.Tag == "!!null" {
-			return fmt.Errorf("line %d: policy: rules: expected a rule, such as allow GET https://erp.plant2.internal/api/**", item.Line)
+		if item.Kind != yaml.ScalarNode || isNull(item) {
+			r.faults.add(item.Line, "policy: rules: expected a rule, such as allow GET https://erp.plant2.internal/api/**")
+			continue
+		}
+		if _, err := policy.ParseRule(item.Value); err != nil {
+			r.faults.List = append(r.faults.List, Fault{Line: item.Line, Text: "policy: " + err.Error(), Told: "policy: this rule can't be read"})
+			continue
 		}
 		p.Rules = append(p.Rules, policy.Line{Text: item.Value, Number: item.Line})
 	}
-	return nil
+}
+
+// Masked is the policy as a file has it.
+func (p Policy) Masked() any {
+	out := struct {
+		Rules   []string `yaml:"rules,omitempty"`
+		Default string   `yaml:"default,omitempty"`
+	}{Default: p.Default}
+	for _, r := range p.Rules {
+		out.Rules = append(out.Rules, r.Text)
+	}
+	return out
 }

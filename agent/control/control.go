@@ -1,9 +1,9 @@
 // Package control lets another process of this machine ask a running agent how
-// it is: a loopback endpoint whose address and token stand in a file that only
-// the agent's own user can read. Package cli serves it in `run` and asks it in
-// `status`.
+// it is, and have it do what its commands say: a loopback endpoint whose address
+// and token stand in a file that only the agent's own user can read. Package cli
+// serves it in `run` and asks it in `status`, `reload` and others.
 //
-// It answers questions; it changes nothing.
+// It holds no rule: what a command does is for the Agent that Serve is given.
 package control
 
 import (
@@ -45,6 +45,20 @@ type Status struct {
 	InFlight      int       `json:"inFlight"` // requests under way
 	ClockOffsetMs int64     `json:"clockOffsetMs,omitempty"`
 	Policy        *Policy   `json:"policy,omitempty"` // that applies; absent while no agent runs
+	Config        *Config   `json:"config,omitempty"` // in use; absent while no agent runs
+	// ConfigError is why the last edit of the configuration file was not taken,
+	// a fault a line, and ConfigErrorSince when that was seen.
+	ConfigError      string    `json:"configError,omitempty"`
+	ConfigErrorSince time.Time `json:"configErrorSince,omitzero"`
+}
+
+// Config is which configuration is in use.
+type Config struct {
+	File     string    `json:"file,omitempty"` // that is watched
+	Version  string    `json:"version"`        // the same for the same values
+	LoadedAt time.Time `json:"loadedAt"`
+	// NeedsRestart are the keys whose values in the file wait for a restart.
+	NeedsRestart []string `json:"needsRestart,omitempty"`
 }
 
 // Policy is what may be reached, in short.
@@ -78,8 +92,15 @@ type Server struct {
 	done    chan struct{}
 }
 
+// Agent is what the endpoint reaches of a running agent.
+type Agent struct {
+	Status func() Status
+	// Reload reads the configuration anew, and returns the status afterwards.
+	Reload func() Status
+}
+
 // Serve opens the endpoint and writes its file into dir.
-func Serve(dir string, status func() Status) (*Server, error) {
+func Serve(dir string, agent Agent) (*Server, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("open the control endpoint: %w", err)
@@ -93,17 +114,8 @@ func Serve(dir string, status func() Status) (*Server, error) {
 		_ = listener.Close()
 		return nil, err
 	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
-		if subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), []byte("Bearer "+e.Token)) != 1 {
-			http.Error(w, "wrong token", http.StatusUnauthorized)
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(status()) // the asker is gone, then
-	})
 	s := &Server{
-		http:    &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second},
+		http:    &http.Server{Handler: e.guard(agent.routes()), ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second},
 		address: e.Address, path: filepath.Join(dir, File), done: make(chan struct{}),
 	}
 	go func() {
@@ -111,6 +123,30 @@ func Serve(dir string, status func() Status) (*Server, error) {
 		_ = s.http.Serve(listener) // ends with Close
 	}()
 	return s, nil
+}
+
+// routes are all that can be asked for.
+func (a Agent) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { answer(w, a.Status()) })
+	mux.HandleFunc("POST /reload", func(w http.ResponseWriter, _ *http.Request) { answer(w, a.Reload()) })
+	return mux
+}
+
+// guard lets in who has read the endpoint's file.
+func (e endpoint) guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), []byte("Bearer "+e.Token)) != 1 {
+			http.Error(w, "wrong token", http.StatusUnauthorized)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func answer(w http.ResponseWriter, value any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(value) // the asker is gone, then
 }
 
 // Close closes the endpoint and takes its file away.
@@ -123,8 +159,18 @@ func (s *Server) Close() {
 // ErrNotRunning: no agent runs with this data directory.
 var ErrNotRunning = errors.New("the agent is not running")
 
-// Ask asks the agent that runs with this data directory.
+// Ask asks the agent that runs with this data directory how it is.
 func Ask(ctx context.Context, dir string) (Status, error) {
+	return call(ctx, dir, http.MethodGet, "/status")
+}
+
+// Reload has the agent that runs with this data directory read its configuration
+// anew. Status.ConfigError says whether it was taken.
+func Reload(ctx context.Context, dir string) (Status, error) {
+	return call(ctx, dir, http.MethodPost, "/reload")
+}
+
+func call(ctx context.Context, dir, method, path string) (Status, error) {
 	text, err := os.ReadFile(filepath.Join(dir, File))
 	if errors.Is(err, fs.ErrNotExist) {
 		return Status{}, ErrNotRunning
@@ -136,9 +182,9 @@ func Ask(ctx context.Context, dir string) (Status, error) {
 	if err := json.Unmarshal(text, &e); err != nil {
 		return Status{}, fmt.Errorf("find the running agent: %s: %w", File, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+e.Address+"/status", nil)
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+e.Address+path, nil)
 	if err != nil {
 		return Status{}, fmt.Errorf("find the running agent: %w", err)
 	}

@@ -16,7 +16,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestStatusIsAnsweredToTheOwnerAlone(t *testing.T) {
 	dir := t.TempDir()
 	want := Status{State: "online", Agent: "Plant 2", Tunnels: []Tunnel{{ID: "tun_1", LatencyMs: 1.5}}, InFlight: 3}
-	s, err := Serve(dir, func() Status { return want })
+	s, err := Serve(dir, Agent{Status: func() Status { return want }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,9 +33,9 @@ func TestABundleHoldsNoSecret(t *testing.T) {
 	if err := place.Write(identity); err != nil {
 		t.Fatal(err)
 	}
-	server, err := control.Serve(dir, func() control.Status {
+	server, err := control.Serve(dir, control.Agent{Status: func() control.Status {
 		return control.Status{State: "offline", Agent: "Plant 2", LastError: "the proxy http://svc:pw-status@proxy.test:3128 refused"}
-	})
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,7 +42,7 @@ func TestTheAgentThatRunsIsAskedHowItIs(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := enrolledAt(t, relay)
-			server, err := control.Serve(dir, func() control.Status { return c.is })
+			server, err := control.Serve(dir, control.Agent{Status: func() control.Status { return c.is }})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -30,13 +30,14 @@ type Forwarder struct {
 	transport http.RoundTripper
 	log       *zap.Logger
 	clock     func() time.Time
-	maxBody   int64
+	maxBody   atomic.Int64
 	inFlight  atomic.Int64
 }
 
 // New makes a Forwarder.
 func New(o Options) *Forwarder {
-	f := &Forwarder{transport: o.Transport, log: o.Log, clock: o.Clock, maxBody: o.MaxBody}
+	f := &Forwarder{transport: o.Transport, log: o.Log, clock: o.Clock}
+	f.SetMaxBody(o.MaxBody)
 	if f.log == nil {
 		f.log = zap.NewNop()
 	}
@@ -45,6 +46,9 @@ func New(o Options) *Forwarder {
 	}
 	return f
 }
+
+// SetMaxBody changes Options.MaxBody for the requests that come from now on.
+func (f *Forwarder) SetMaxBody(bytes int64) { f.maxBody.Store(bytes) }
 
 // InFlight is how many requests are being served now.
 func (f *Forwarder) InFlight() int { return int(f.inFlight.Load()) }

@@ -50,6 +50,7 @@ type call struct {
 	out     *answer
 	req     *http.Request
 	refused error        // why it can't be served; req may be nil then
+	limit   int64        // of the body, in bytes; 0: none
 	body    *requestBody // nil: none, or it was there whole
 	last    bool         // the relay asked for no other request to follow, or none can
 	keep    bool         // another may follow, and the relay knows; the performer's own
@@ -65,7 +66,7 @@ func (v *conversation) readCall() (*call, error) {
 	c := &call{Forwarder: v.Forwarder, stream: v.stream, last: true}
 	v.input.header()
 	req, err := http.ReadRequest(v.in)
-	c.start = v.clock()
+	c.start, c.limit = v.clock(), v.maxBody.Load()
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) { // the relay gave up: nobody reads an answer
 		return nil, err
 	}
@@ -86,7 +87,7 @@ func (v *conversation) readCall() (*call, error) {
 	req.Close = false // about the stream, not about the connection to the target
 	stripHopByHop(req.Header)
 	c.req = req
-	if v.maxBody > 0 && req.ContentLength > v.maxBody {
+	if c.limit > 0 && req.ContentLength > c.limit {
 		c.refused, c.last = errBodyTooLarge, true
 		return c, nil
 	}
@@ -111,8 +112,8 @@ func (c *call) takeBody(in *bufio.Reader) {
 		req.Body = io.NopCloser(bytes.NewReader(whole))
 	default:
 		c.body = &requestBody{from: req.Body, over: make(chan struct{}), left: -1}
-		if c.maxBody > 0 {
-			c.body.left = c.maxBody
+		if c.limit > 0 {
+			c.body.left = c.limit
 		}
 		req.Body = c.body
 	}
@@ -221,9 +222,9 @@ func (c *call) bodyError(e *proto.Error) *proto.Error {
 
 func (c *call) tooLarge(outcome proto.Outcome) *proto.Error {
 	return &proto.Error{Code: proto.CodeTooLarge, Outcome: outcome, Err: errBodyTooLarge,
-		Detail: fmt.Sprintf("The request's body is longer than the %s that the site's agent sends on.", humanize.IBytes(uint64(c.maxBody))),
+		Detail: fmt.Sprintf("The request's body is longer than the %s that the site's agent sends on.", humanize.IBytes(uint64(c.limit))),
 		Hint:   "Send less at once, or ask the site's admin to raise maxRequestBody in agent.yaml.",
-		Facts:  map[string]string{"limit": strconv.FormatInt(c.maxBody, 10)}}
+		Facts:  map[string]string{"limit": strconv.FormatInt(c.limit, 10)}}
 }
 
 // fail answers with an error made here, if nothing was answered yet.

@@ -17,8 +17,8 @@ import (
 )
 
 // dial opens a tunnel: connection, websocket, handshake, session.
-func (l *Link) dial(ctx context.Context, slot int) (*tunnel, error) {
-	ws, err := l.connect(ctx)
+func (l *Link) dial(ctx context.Context, way *egress.Egress, slot int) (*tunnel, error) {
+	ws, err := l.connect(ctx, way)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func (l *Link) dial(ctx context.Context, slot int) (*tunnel, error) {
 }
 
 // connect opens the websocket.
-func (l *Link) connect(ctx context.Context) (*websocket.Conn, error) {
+func (l *Link) connect(ctx context.Context, way *egress.Egress) (*websocket.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.opts.StepTimeout)
 	defer cancel()
 	target := l.opts.Relay.JoinPath(proto.TunnelPath)
@@ -61,7 +61,7 @@ func (l *Link) connect(ctx context.Context) (*websocket.Conn, error) {
 	dialer := websocket.Dialer{
 		// Not the context that it is given, which ends with the dialling.
 		NetDialContext: func(context.Context, string, string) (net.Conn, error) {
-			conn, err := l.opts.Egress.Dial(ctx, target)
+			conn, err := way.Dial(ctx, target)
 			if err != nil {
 				return nil, err
 			}
@@ -69,7 +69,7 @@ func (l *Link) connect(ctx context.Context) (*websocket.Conn, error) {
 			interrupt = context.AfterFunc(ctx, func() { _ = conn.Close() })
 			return conn, nil
 		},
-		TLSClientConfig:  l.opts.Egress.TLSConfig(target.Hostname()),
+		TLSClientConfig:  way.TLSConfig(target.Hostname()),
 		HandshakeTimeout: l.opts.StepTimeout,
 		Subprotocols:     []string{proto.Subprotocol},
 		ReadBufferSize:   4 << 10, // longer reads bypass it

@@ -17,6 +17,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -67,7 +68,8 @@ type Options struct {
 	// Tunnels is how many tunnels are held at once. Default 2: one more than
 	// needed, so that one can break, or be replaced, unnoticed.
 	Tunnels int
-	// Egress is the way out to the relay; nil: that of zero egress.Options.
+	// Egress is the way out to the relay; nil: that of zero egress.Options. Reroute
+	// changes it.
 	Egress *egress.Egress
 	// AllowPlaintext lets the relay be dialled without TLS beyond loopback.
 	AllowPlaintext bool
@@ -102,6 +104,7 @@ const unreadUploads = 64 << 20
 type Link struct {
 	opts    Options
 	log     *zap.Logger
+	way     atomic.Pointer[egress.Egress]
 	run     string // of this run of the program; see proto.Hello
 	buffers wsconn.WriteBuffers
 	unread  *mux.Budget // of uploads that their targets have not taken yet
@@ -131,12 +134,28 @@ func New(opts Options) *Link {
 	defaultTo(&opts.RetryRefused, 5*time.Minute)
 	defaultTo(&opts.StopTimeout, 15*time.Second)
 	defaultTo(&opts.StepTimeout, 15*time.Second)
-	return &Link{
+	l := &Link{
 		opts: opts, log: opts.Log, run: uuid.NewString(),
 		unread: mux.NewBudget(unreadUploads),
 		status: newStatusBoard(opts.Tunnels, opts.Clock),
 	}
+	l.way.Store(opts.Egress)
+	return l
 }
+
+// Reroute has the relay dialled by another way from now on, and the tunnels that
+// are up replaced: each stays in use until the one that comes in its place is
+// open, so a way that leads nowhere costs nothing.
+func (l *Link) Reroute(way *egress.Egress) {
+	l.way.Store(way)
+	for _, t := range l.status.tunnels() {
+		t.replace(reroute)
+	}
+}
+
+// reroute is the span in which tunnels are replaced by Reroute: not both at
+// once.
+const reroute = 2 * time.Second
 
 func defaultTo(d *time.Duration, value time.Duration) {
 	if *d == 0 {
@@ -200,7 +219,8 @@ func (l *Link) hold(ctx context.Context, slot int) {
 	var leaving *tunnel // asked by the relay to be replaced, and still in use
 	for ctx.Err() == nil {
 		l.status.connecting(slot)
-		t, err := l.dial(ctx, slot)
+		way := l.way.Load()
+		t, err := l.dial(ctx, way, slot)
 		if leaving != nil && (err == nil || ctx.Err() != nil) {
 			old := leaving
 			l.work.Go(func() { old.handOver(ctx) }) // only now: the new one is open first
@@ -217,7 +237,7 @@ func (l *Link) hold(ctx context.Context, slot int) {
 		} else {
 			wait, leaving = l.keep(ctx, t, &backoff)
 		}
-		if l.pause(ctx, wait) {
+		if l.pause(ctx, wait, way) {
 			backoff = fresh
 		}
 	}
@@ -252,7 +272,7 @@ func (l *Link) keep(ctx context.Context, t *tunnel, backoff *retry.Backoff) (tim
 	case within := <-t.drain:
 		backoff.Succeeded(l.opts.Clock().Sub(t.since))
 		wait := time.Duration(rand.Float64() * float64(within))
-		l.log.Info("relay asks for the tunnel to be replaced", zap.Int("slot", t.slot), zap.Duration("in", wait))
+		l.log.Info("tunnel is to be replaced", zap.Int("slot", t.slot), zap.Duration("in", wait))
 		return wait, t
 	case <-ctx.Done():
 		t.finish()

@@ -25,7 +25,7 @@ type tunnel struct {
 	conn    *wsconn.Conn
 	session *mux.Session
 
-	drain    chan time.Duration // the relay asks for another tunnel, within this time
+	drain    chan time.Duration // another tunnel is wanted, within this time
 	ended    chan struct{}      // closed when the session is gone and nothing runs any more
 	ctx      context.Context    // of the requests
 	cancel   context.CancelFunc
@@ -115,10 +115,7 @@ func (t *tunnel) told(raw []byte) error {
 	}
 	switch m := m.(type) {
 	case *proto.Drain:
-		select {
-		case t.drain <- m.Within():
-		default: // asked already
-		}
+		t.replace(m.Within())
 	case *proto.Rest:
 		if t.streams.Load() == 0 { // else it is asked again
 			t.conn.SendTextAlone(raw)
@@ -131,7 +128,15 @@ func (t *tunnel) told(raw []byte) error {
 	return nil
 }
 
-// handOver ends a tunnel that the relay asked to be replaced, now that another
+// replace asks for another tunnel in place of this one.
+func (t *tunnel) replace(within time.Duration) {
+	select {
+	case t.drain <- within:
+	default: // asked already
+	}
+}
+
+// handOver ends a tunnel that was to be replaced, now that another
 // one is open. When its last request has ended only the relay knows, so there
 // is no hurry before ctx ends.
 func (t *tunnel) handOver(ctx context.Context) {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"sallyport/agent/egress"
 )
 
 // lookEvery is how often a slot that waits looks whether waiting has become
@@ -19,9 +21,10 @@ const lookEvery = 2 * time.Second
 const asleep = 10 * time.Second
 
 // pause waits for d or the end of ctx. It ends early, and says so, where this
-// machine was asleep or has moved to another network: what failed before may
-// well succeed now, and whoever opens a laptop should not wait for a minute.
-func (l *Link) pause(ctx context.Context, d time.Duration) (changed bool) {
+// machine was asleep or has moved to another network, or the relay is reached by
+// another way than the one that was tried: what failed before may well succeed
+// now, and whoever opens a laptop should not wait for a minute.
+func (l *Link) pause(ctx context.Context, d time.Duration, tried *egress.Egress) (changed bool) {
 	if d <= 0 {
 		return false
 	}
@@ -44,6 +47,9 @@ func (l *Link) pause(ctx context.Context, d time.Duration) (changed bool) {
 		case <-ctx.Done():
 			return false
 		case <-ticker.C:
+		}
+		if l.way.Load() != tried {
+			return true // Reroute's caller has said so
 		}
 		// The one has no monotonic reading, so that its difference is what the
 		// clock on the wall says; the other goes on by itself, and on some

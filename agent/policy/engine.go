@@ -87,15 +87,24 @@ func (e *Engine) Replace(p *Policy) {
 }
 
 // Wrap is next behind the policy: what is refused does not reach it.
-func (e *Engine) Wrap(next http.RoundTripper) http.RoundTripper { return &gate{engine: e, next: next} }
+func (e *Engine) Wrap(next http.RoundTripper) http.RoundTripper {
+	return e.WrapVia(e.opts.Proxy, next)
+}
+
+// WrapVia is Wrap where next goes by another proxy than Options.Proxy.
+func (e *Engine) WrapVia(proxy func(*http.Request) (*url.URL, error), next http.RoundTripper) http.RoundTripper {
+	return &gate{engine: e, proxy: proxy, next: next}
+}
 
 type gate struct {
 	engine *Engine
+	proxy  func(*http.Request) (*url.URL, error) // on the way from next; nil: none
 	next   http.RoundTripper
 }
 
 func (g *gate) RoundTrip(req *http.Request) (*http.Response, error) {
 	j := &judgement{}
+	j.proxied = g.proxied(req)
 	if refused := g.engine.admit(j, req); refused != nil {
 		if req.Body != nil {
 			_ = req.Body.Close() // nothing of it was used
@@ -158,7 +167,6 @@ func (e *Engine) admit(j *judgement, req *http.Request) error {
 	j.generation = current.generation
 	j.asked.ask(req)
 	j.decision = current.policy.decide(&j.asked)
-	j.proxied = e.proxied(req)
 	v, decided := j.decision.early(j.proxied)
 	switch {
 	case decided && !v.allowed:
@@ -177,11 +185,11 @@ func (e *Engine) admit(j *judgement, req *http.Request) error {
 }
 
 // proxied says whether a proxy is on the way.
-func (e *Engine) proxied(req *http.Request) bool {
-	if e.opts.Proxy == nil {
+func (g *gate) proxied(req *http.Request) bool {
+	if g.proxy == nil {
 		return false
 	}
-	proxy, err := e.opts.Proxy(req)
+	proxy, err := g.proxy(req)
 	return err == nil && proxy != nil
 }
 

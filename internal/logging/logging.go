@@ -27,22 +27,11 @@ type Options struct {
 // New makes a logger. The level may be changed while it is in use. The error
 // names the option that is wrong and what it may be.
 func New(o Options) (*zap.Logger, zap.AtomicLevel, error) {
-	level, err := ParseLevel(o.Level)
+	log, dial, err := NewAdjustable(o)
 	if err != nil {
 		return nil, zap.AtomicLevel{}, err
 	}
-	encoder, err := newEncoder(o.Format)
-	if err != nil {
-		return nil, zap.AtomicLevel{}, err
-	}
-	atomic := zap.NewAtomicLevelAt(level)
-	var sink zapcore.WriteSyncer
-	if buffer, ok := o.Output.(*Buffer); ok {
-		sink = buffer // it has a lock of its own
-	} else {
-		sink = zapcore.Lock(unsynced(o.Output))
-	}
-	return zap.New(prompt{zapcore.NewCore(encoder, sink, atomic)}, zap.ErrorOutput(sink)), atomic, nil
+	return log, dial.level, nil
 }
 
 // ParseLevel reads a level's name; the empty name is info.
@@ -60,7 +49,18 @@ func ParseLevel(name string) (zapcore.Level, error) {
 	return 0, fmt.Errorf("log level %q: choose debug, info, warn or error", name)
 }
 
-func newEncoder(format string) (zapcore.Encoder, error) {
+// parseFormat reads a format's name, and says whether it is the one for people.
+func parseFormat(name string) (console bool, err error) {
+	switch strings.ToLower(name) {
+	case "", "json":
+		return false, nil
+	case "console":
+		return true, nil
+	}
+	return false, fmt.Errorf("log format %q: choose json or console", name)
+}
+
+func newEncoder(console bool) zapcore.Encoder {
 	c := zapcore.EncoderConfig{
 		TimeKey: "time", LevelKey: "level", NameKey: "logger", MessageKey: "msg", StacktraceKey: "stack",
 		EncodeTime:     encodeTime,
@@ -68,16 +68,13 @@ func newEncoder(format string) (zapcore.Encoder, error) {
 		EncodeDuration: encodeMillis,
 		EncodeName:     zapcore.FullNameEncoder,
 	}
-	switch strings.ToLower(format) {
-	case "", "json":
-		return zapcore.NewJSONEncoder(c), nil
-	case "console":
-		c.EncodeLevel = zapcore.CapitalLevelEncoder
-		c.EncodeDuration = zapcore.StringDurationEncoder
-		c.ConsoleSeparator = "  "
-		return zapcore.NewConsoleEncoder(c), nil
+	if !console {
+		return zapcore.NewJSONEncoder(c)
 	}
-	return nil, fmt.Errorf("log format %q: choose json or console", format)
+	c.EncodeLevel = zapcore.CapitalLevelEncoder
+	c.EncodeDuration = zapcore.StringDurationEncoder
+	c.ConsoleSeparator = "  "
+	return zapcore.NewConsoleEncoder(c)
 }
 
 // timeLayout is that of the field "time".
