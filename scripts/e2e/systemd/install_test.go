@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -248,6 +249,54 @@ func TestOnRealSystemd(t *testing.T) {
 			t.Errorf("failed units: %v %s", err, out)
 		}
 	})
+
+	s.step("from the Debian package", func(t *testing.T) { s.debian(t, install) })
+}
+
+// debian is the life of an agent whose program comes from the Debian package.
+func (s *stage) debian(t *testing.T, install []string) {
+	m := s.machine
+	packages, err := filepath.Glob(filepath.Join(bin, "dist", "sallyport-agent_*.deb"))
+	if err != nil || len(packages) != 1 {
+		t.Fatalf("%v, the packages are %v", err, packages)
+	}
+	m.carry(t, packages[0], "/root/download/agent.deb")
+	m.must(t, "dpkg", "--install", "/root/download/agent.deb")
+	if _, err := m.runWith([]string{"SALLYPORT_CODE=" + s.code(t, s.agentID)}, "/usr/bin/sallyport-agent", install...); err != nil {
+		t.Fatal(err)
+	}
+	s.awaitOnline(t, s.agentID)
+	before := s.instance(t, s.agentID)
+	if before.Version != packaged || len(m.there("/usr/local/bin/sallyport-agent")) > 0 {
+		t.Errorf("it is %+v; the program was copied: %v", before, m.there("/usr/local/bin/sallyport-agent"))
+	}
+
+	pid := m.pid(t, unit)
+	m.must(t, "dpkg", "--install", "/root/download/agent.deb") // as an upgrade is
+	m.awaitStatus(t, 60*time.Second, "online", pid)
+	if after := s.instance(t, s.agentID); after.ID != before.ID {
+		t.Errorf("%+v became %+v", before, after)
+	}
+
+	m.must(t, "dpkg", "--remove", "sallyport-agent")
+	s.await(t, s.agentID, "offline")
+	if left := m.there("/etc/systemd/system/"+unit, "/usr/bin/sallyport-agent"); len(left) > 0 {
+		t.Errorf("removed, there is %v", left)
+	}
+	m.must(t, "dpkg", "--install", "/root/download/agent.deb")
+	m.must(t, "sallyport-agent", "install") // as itself
+	if after := s.instance(t, s.agentID); after.ID != before.ID {
+		t.Errorf("%+v became %+v", before, after)
+	}
+	m.must(t, "sallyport-agent", "uninstall", "--purge")
+	s.awaitGone(t, s.agentID)
+	if len(m.there("/usr/bin/sallyport-agent")) == 0 {
+		t.Error("uninstall has removed what is the package's")
+	}
+	m.must(t, "dpkg", "--purge", "sallyport-agent")
+	if left := m.there(append(everything, "/usr/bin/sallyport-agent")...); len(left) > 0 {
+		t.Errorf("purged, there is %v", left)
+	}
 }
 
 // pid is the main process of a unit.

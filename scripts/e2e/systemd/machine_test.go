@@ -1,6 +1,7 @@
 package systemd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,12 +15,14 @@ import (
 	"sallyport/internal/testkit"
 )
 
+// treePath is where tree.sh puts what is booted.
+func treePath() string {
+	return cmp.Or(os.Getenv("SALLYPORT_TEST_TREE"), "/var/cache/sallyport-test/debian-12")
+}
+
 // tree is what tree.sh made.
 func tree(t *testing.T) string {
-	dir := os.Getenv("SALLYPORT_TEST_TREE")
-	if dir == "" {
-		dir = "/var/cache/sallyport-test/debian-12"
-	}
+	dir := treePath()
 	if _, err := os.Stat(filepath.Join(dir, "etc/debian_version")); err != nil {
 		testkit.Missing(t, "a Debian to boot", dir+" is not there: scripts/e2e/systemd/tree.sh makes it")
 	}
