@@ -24,7 +24,8 @@ func newRun(w World) *cobra.Command {
 		Use:   "run --data DIR",
 		Short: "Hold the tunnels and serve requests, until stopped",
 		Long: "Hold the tunnels and serve requests, until SIGINT or SIGTERM; requests under way may finish. A second signal ends it at once.\n\n" +
-			"The configuration file is read again when it changes, on SIGHUP, and by the command reload.",
+			"The configuration file is read again when it changes, on SIGHUP, and by the command reload.\n\n" +
+			"Where the data directory holds no identity, the one-time code in $SALLYPORT_CODE is exchanged for one, as by enroll.",
 		Args: cobra.NoArgs,
 	}
 	sources := addSources(cmd, w, slices.Concat([]string{"data", "relay"}, egressFlags, []string{"target-proxy", "target-ca-file", "max-request-body", "log-level", "log-format"})...)
@@ -53,9 +54,9 @@ func run(ctx context.Context, c config.Config, again reloading, w World) error {
 	// net/http prints what an unruly application sends, word for word, to the
 	// standard logger; it may be a cookie.
 	stdlog.SetOutput(io.Discard)
-	identity, err := config.LoadIdentity(c.DataDir)
+	identity, err := identity(ctx, c, w, log)
 	if err != nil {
-		return notEnrolled(err, c.DataDir)
+		return err
 	}
 	if _, err := control.Ask(ctx, c.DataDir); err == nil {
 		return fmt.Errorf("an agent is running with the data directory %s already", c.DataDir)
