@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -13,17 +15,26 @@ import (
 
 func newPolicySuggest(w World) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "suggest FILE...",
-		Short: "Suggest rules for what was sent up to now, from files of the ledger",
-		Long: "Read files of the ledger (- is standard input) and print, ready for agent.yaml, few rules that allow requests like those that were answered. " +
+		Use:   "suggest [FILE...]",
+		Short: "Suggest rules for what was sent up to now, from the ledger",
+		Long: "Read the agent's ledger, or the files of one that are named (- is standard input), and print, ready for agent.yaml, few rules that allow requests like those that were answered. " +
 			"Ids in paths become *, and folders with many paths **. Read what it prints before you use it.",
-		Args: cobra.MinimumNArgs(1),
 	}
+	load := addRules(cmd, w)
 	denied := cmd.Flags().Bool("denied", false, "suggest rules for what was denied instead")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		filter := policy.Answered
 		if *denied {
 			filter = func(sent *policy.Sent) bool { return sent.Decision == "denied" }
+		}
+		if len(args) == 0 {
+			_, c, _, err := load()
+			if err != nil {
+				return err
+			}
+			if args, err = ledgerFiles(c.DataDir); err != nil {
+				return err
+			}
 		}
 		s := &policy.Suggester{}
 		for _, name := range args {
@@ -34,6 +45,25 @@ func newPolicySuggest(w World) *cobra.Command {
 		return printSuggestions(w.Out, s)
 	}
 	return cmd
+}
+
+// ledgerFiles are the files of the agent's ledger, those that were set aside
+// before the one that is written.
+func ledgerFiles(dir string) ([]string, error) {
+	files, err := filepath.Glob(filepath.Join(dir, "ledger-*.jsonl"))
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(files) // their names have the time
+	if current := filepath.Join(dir, "ledger.jsonl"); len(files) == 0 || exists(current) {
+		files = append(files, current)
+	}
+	return files, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 func readLedger(s *policy.Suggester, name string, in io.Reader, filter func(*policy.Sent) bool) error {
