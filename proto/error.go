@@ -22,6 +22,7 @@ const (
 	CodeTargetUnreachable Code = "target_unreachable" // no route, reset, or an answer that is not HTTP
 	CodeTargetTimeout     Code = "target_timeout"     // the target took longer than the request's deadline
 	CodeSignInFailed      Code = "sign_in_failed"     // the application did not accept the sign-in
+	CodeSecretUnavailable Code = "secret_unavailable" // a secret of the agent can't be had, or not be used there
 	CodeSessionEnded      Code = "session_ended"      // the application's session ended, and the request could not be sent again
 	CodeAddressForbidden  Code = "address_forbidden"  // cloud mode to a private, loopback or link-local address
 	CodeTunnelLost        Code = "tunnel_lost"        // the tunnel broke while the request was under way
@@ -43,7 +44,7 @@ func (c Code) Status() int {
 		return http.StatusServiceUnavailable
 	case CodePolicyDenied, CodeAddressForbidden, CodeForbidden:
 		return http.StatusForbidden
-	case CodeTargetDNS, CodeTargetRefused, CodeTargetTLS, CodeTargetUnreachable, CodeSignInFailed, CodeSessionEnded, CodeTunnelLost:
+	case CodeTargetDNS, CodeTargetRefused, CodeTargetTLS, CodeTargetUnreachable, CodeSignInFailed, CodeSessionEnded, CodeSecretUnavailable, CodeTunnelLost:
 		return http.StatusBadGateway
 	case CodeTargetTimeout:
 		return http.StatusGatewayTimeout
@@ -116,6 +117,32 @@ const (
 	ReasonRuleRate      Reason = "rule_rate"       // too_many_requests; also retryAfter (seconds)
 	ReasonRuleBody      Reason = "rule_body"       // too_large; also limit (bytes)
 )
+
+// Reasons that the agent gives where a secret of its own keeps a request from
+// being sent. Facts: secret (its name), and each where there is one: host, file,
+// variable, mode, path, field.
+const (
+	ReasonSecretUnknown    Reason = "secret_unknown"    // secret_unavailable: agent.yaml has none of that name
+	ReasonSecretFile       Reason = "secret_file"       // secret_unavailable: the file can't be read
+	ReasonSecretExposed    Reason = "secret_exposed"    // secret_unavailable: others of that machine can read the file
+	ReasonSecretVariable   Reason = "secret_variable"   // secret_unavailable: the environment has none
+	ReasonSecretCommand    Reason = "secret_command"    // secret_unavailable: the command failed
+	ReasonSecretEmpty      Reason = "secret_empty"      // secret_unavailable: it is there, and empty or too long
+	ReasonSecretValue      Reason = "secret_value"      // secret_unavailable: its value can't stand in that place
+	ReasonSecretEchoed     Reason = "secret_echoed"     // secret_unavailable: a cookie of the answer holds it
+	ReasonSecretHost       Reason = "secret_host"       // policy_denied: it is not meant for that host
+	ReasonVaultUnreachable Reason = "vault_unreachable" // secret_unavailable
+	ReasonVaultSealed      Reason = "vault_sealed"      // secret_unavailable
+	ReasonVaultForbidden   Reason = "vault_forbidden"   // secret_unavailable: the token may not read it, or is no longer valid
+	ReasonVaultSignIn      Reason = "vault_sign_in"     // secret_unavailable: AppRole, or the file of the token
+	ReasonVaultNotFound    Reason = "vault_not_found"   // secret_unavailable: no such secret, field, or engine of version 2
+	ReasonVaultFailed      Reason = "vault_failed"      // secret_unavailable: any other answer
+	ReasonAgentTooOld      Reason = "agent_cannot_fill" // secret_unavailable: the agent's program has no secrets of its own
+)
+
+// Reasons that a certificate pinned at the agent's site gives. Facts: host,
+// pinned and shown (fingerprints).
+const ReasonPinMismatch Reason = "pin_mismatch" // target_tls: another certificate than the pinned one
 
 // Error is a failed request, as it travels from the agent to the relay and on
 // to the caller. Every road (see package relay/road) fails with one.

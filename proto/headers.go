@@ -26,6 +26,13 @@ const (
 	// relay itself, to sign in or to test. At most MaxCaller bytes, printable
 	// ASCII; what is not is escaped as in a URL.
 	HeaderCaller = "Sallyport-Caller"
+	// HeaderFill says where secrets of the agent are to be put into the request:
+	// a Fill on each line.
+	HeaderFill = "Sallyport-Fill"
+	// HeaderMask names secrets of the agent, one on each line, that are to be
+	// hidden in the answer, which is not for an application's caller but for the
+	// relay itself: to be judged, and shown to people.
+	HeaderMask = "Sallyport-Mask"
 )
 
 // MaxCaller is the longest value of HeaderCaller, in bytes.

@@ -17,6 +17,7 @@ import (
 	"sallyport/agent/link"
 	"sallyport/agent/policy"
 	"sallyport/agent/reload"
+	"sallyport/agent/secret"
 	"sallyport/internal/buildinfo"
 	"sallyport/internal/logging"
 	"sallyport/internal/outbound"
@@ -34,6 +35,7 @@ type agent struct {
 	dial      *logging.Dial
 	targets   targets
 	policy    *policy.Engine
+	secrets   *secret.Store
 	forwarder *forward.Forwarder
 	link      *link.Link
 	keeper    *reload.Keeper
@@ -54,6 +56,8 @@ func newAgent(c config.Config, w World, identity config.Identity, log *zap.Logge
 		return nil, err
 	}
 	a.policy = policy.NewEngine(p.rules, policy.Options{Proxy: p.proxy, Resolver: net.DefaultResolver})
+	a.secrets = secret.New(p.secrets, secret.Options{Env: w.Env})
+	a.warnOfSecrets()
 	a.targets.replace(a.road(p))
 	if warning := p.rules.Warning(); warning != "" {
 		log.Warn("policy is open", zap.String("meaning", warning))
@@ -62,7 +66,7 @@ func newAgent(c config.Config, w World, identity config.Identity, log *zap.Logge
 	a.link = link.New(link.Options{
 		Relay:          relay,
 		Identity:       link.Identity{AgentID: identity.AgentID, InstanceID: identity.InstanceID, Key: identity.Key()},
-		Machine:        link.Machine{Hostname: hostname(), OS: runtime.GOOS, Arch: runtime.GOARCH, Version: buildinfo.Version()},
+		Machine:        link.Machine{Hostname: hostname(), OS: runtime.GOOS, Arch: runtime.GOARCH, Version: buildinfo.Version(), Capabilities: []string{proto.CapabilityFill}},
 		Serve:          a.forwarder.Serve,
 		Refuse:         a.forwarder.Refuse,
 		Egress:         p.way,
@@ -84,6 +88,7 @@ type parts struct {
 	transport *outbound.Transport
 	proxy     func(*http.Request) (*url.URL, error) // that transport goes by; nil: none
 	rules     *policy.Policy
+	secrets   *secret.Prepared
 	maxBody   int64
 }
 
@@ -116,14 +121,18 @@ func prepare(c config.Config, w World, log *zap.Logger) (parts, error) {
 	if p.rules, err = c.Policy.Compile(); err != nil {
 		return parts{}, err
 	}
+	if p.secrets, err = c.PrepareSecrets(); err != nil {
+		return parts{}, err
+	}
 	p.transport = outbound.New(outbound.Options{RootCAs: authorities, Proxy: p.proxy, Log: log.Named("outbound")})
 	return p, nil
 }
 
-// road is the way to applications that the parts make: the policy before the
-// transport, which it has to know the proxy of.
+// road is the way to applications that the parts make: the policy, which has to
+// know the proxy of the transport; then the secrets, which nothing before them
+// gets to see.
 func (a *agent) road(p parts) *road {
-	return &road{chain: a.policy.WrapVia(p.proxy, p.transport), transport: p.transport}
+	return &road{chain: a.policy.WrapVia(p.proxy, a.secrets.Wrap(p.transport)), transport: p.transport}
 }
 
 // newTargets is the same way, for who looks at it without an agent.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"unicode"
@@ -95,6 +96,10 @@ func (a *agent) take(before, after config.Config, forced bool) error {
 		if warning := p.rules.Warning(); warning != "" {
 			a.log.Warn("policy is open", zap.String("meaning", warning))
 		}
+	}
+	a.secrets.Replace(p.secrets)
+	if !reflect.DeepEqual(before.Secrets, after.Secrets) {
+		a.warnOfSecrets()
 	}
 	a.targets.replace(a.road(p))
 	a.forwarder.SetMaxBody(p.maxBody)

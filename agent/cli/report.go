@@ -33,6 +33,7 @@ func (a *agent) status() control.Status {
 		InFlight: a.forwarder.InFlight(), ClockOffsetMs: st.ClockOffsetMs,
 	}
 	out.Policy = policyStatus(a.policy.Policy())
+	out.Secrets = secretStatus(a.secrets)
 	a.tellConfig(&out)
 	for _, t := range st.Tunnels {
 		out.Tunnels = append(out.Tunnels, control.Tunnel{ID: t.ID, ConnectedAt: t.Since, LatencyMs: t.LatencyMs, InFlight: t.InFlight})

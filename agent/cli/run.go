@@ -68,6 +68,7 @@ func run(ctx context.Context, c config.Config, again reloading, w World) error {
 		return err
 	}
 	defer a.targets.Close()
+	defer a.secrets.Close()
 	a.keeper = a.newKeeper(c, again)
 	server, err := control.Serve(c.DataDir, control.Agent{Status: a.status, Reload: a.reload})
 	if err != nil {

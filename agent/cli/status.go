@@ -126,6 +126,12 @@ func printStatus(out io.Writer, s control.Status, managed *service.Status, dir s
 			line("Warning", "%s", p.Warning)
 		}
 	}
+	if p := s.Secrets; p != nil && len(p.Names) > 0 {
+		line("Secrets", "%s", strings.Join(p.Names, ", "))
+		if p.Warning != "" {
+			line("Warning", "%s", p.Warning)
+		}
+	}
 	printConfig(line, s, now)
 	line("Version", "%s, running %s", s.Version, span(time.Duration(s.UptimeSeconds)*time.Second))
 }

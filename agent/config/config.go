@@ -24,22 +24,24 @@ import (
 
 // Config is agent.yaml. Example documents each key.
 type Config struct {
-	Relay               string `yaml:"relay"`
-	DataDir             string `yaml:"dataDir"`
-	CAFile              string `yaml:"caFile"`
-	AllowPlaintextRelay bool   `yaml:"allowPlaintextRelay"`
-	Proxy               string `yaml:"proxy"`
-	ProxyUser           string `yaml:"proxyUser"`
-	ProxyPasswordFile   string `yaml:"proxyPasswordFile"`
-	ProxyKeytab         string `yaml:"proxyKeytab"`
-	ProxyDomain         string `yaml:"proxyDomain"`
-	ProxyCAFile         string `yaml:"proxyCaFile"`
-	TargetProxy         string `yaml:"targetProxy"`
-	TargetCAFile        string `yaml:"targetCaFile"`
-	MaxRequestBody      string `yaml:"maxRequestBody"`
-	LogLevel            string `yaml:"logLevel"`
-	LogFormat           string `yaml:"logFormat"`
-	Policy              Policy `yaml:"policy"`
+	Relay               string  `yaml:"relay"`
+	DataDir             string  `yaml:"dataDir"`
+	CAFile              string  `yaml:"caFile"`
+	AllowPlaintextRelay bool    `yaml:"allowPlaintextRelay"`
+	Proxy               string  `yaml:"proxy"`
+	ProxyUser           string  `yaml:"proxyUser"`
+	ProxyPasswordFile   string  `yaml:"proxyPasswordFile"`
+	ProxyKeytab         string  `yaml:"proxyKeytab"`
+	ProxyDomain         string  `yaml:"proxyDomain"`
+	ProxyCAFile         string  `yaml:"proxyCaFile"`
+	TargetProxy         string  `yaml:"targetProxy"`
+	TargetCAFile        string  `yaml:"targetCaFile"`
+	MaxRequestBody      string  `yaml:"maxRequestBody"`
+	LogLevel            string  `yaml:"logLevel"`
+	LogFormat           string  `yaml:"logFormat"`
+	Policy              Policy  `yaml:"policy"`
+	Secrets             Secrets `yaml:"secrets"`
+	Vault               Vault   `yaml:"vault"`
 }
 
 // Example is an agent.yaml with every key, its meaning and its default.
@@ -113,6 +115,43 @@ policy:
   # What becomes of what no rule matches. Default: deny as soon as there is one
   # allow rule, else allow.
   # default: deny
+
+# Secrets that never leave this site. A connection uses one as
+# {{agent.secret.NAME}}; its value is filled in here, and the relay never has it.
+# A name has letters, digits, "_", "-" and ".".
+secrets:
+  # Exactly one of these says where the value comes from:
+  #   file:    readable by the agent's user only (mode 0600); read anew after 10s
+  #   env:     a variable of the agent's own environment
+  #   command: a program and its arguments, without a shell; what it prints
+  #   vault:   see below: mount (default: secret), path, field (default: value)
+  # hosts: where it may be sent: names, *.names, addresses, each with :PORT where
+  # only that is meant. Without it: to any host that the policy allows, which the
+  # relay chooses.
+  # keepFor: how long a value is used again. Default: 1m for command and vault.
+  # timeout: how long a command may take. Default: 10s.
+  # erp-password:
+  #   file: /etc/sallyport-agent/erp-password
+  #   hosts: [erp.plant2.internal]
+  # wms-key:
+  #   command: [/usr/local/bin/wms-key, --site, plant2]
+  #   hosts: ["wms.plant2.internal:8443"]
+  # lims:
+  #   vault: {path: plant2/lims, field: password}
+  #   hosts: ["*.lab.plant2.internal"]
+
+# HashiCorp Vault, for secrets with vault: key-value engines of version 2.
+vault:
+  # address: https://vault.plant2.internal:8200
+  # A file with a token (mode 0600), read at each use; or the role id of an AppRole
+  # and a file with its secret id (appRoleMount: where it is mounted, if elsewhere).
+  # tokenFile: /run/vault-agent/token
+  # roleId: 0a1b2c3d-…
+  # secretIdFile: /etc/sallyport-agent/vault-secret-id
+  # appRoleMount: approle
+  # namespace: plant2
+  # A PEM file of authorities to trust for Vault, besides the system's.
+  # caFile: /etc/ssl/plant-ca.pem
 `
 
 // Defaults are the values of keys that nobody set.

@@ -41,7 +41,9 @@ func Options() []Option {
 		{"maxRequestBody", "max-request-body", "SALLYPORT_MAX_REQUEST_BODY", "longest body of a request that is sent on, such as 2GiB", false},
 		{"logLevel", "log-level", "SALLYPORT_LOG_LEVEL", "debug, info, warn or error", false},
 		{"logFormat", "log-format", "SALLYPORT_LOG_FORMAT", "json or console", false},
-		{Key: "policy"}, // of the file alone
+		{Key: "policy"}, // this and what follows: of the file alone
+		{Key: "secrets"},
+		{Key: "vault"},
 	}
 }
 

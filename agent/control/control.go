@@ -44,8 +44,9 @@ type Status struct {
 	UptimeSeconds int64     `json:"uptimeSeconds"`
 	InFlight      int       `json:"inFlight"` // requests under way
 	ClockOffsetMs int64     `json:"clockOffsetMs,omitempty"`
-	Policy        *Policy   `json:"policy,omitempty"` // that applies; absent while no agent runs
-	Config        *Config   `json:"config,omitempty"` // in use; absent while no agent runs
+	Policy        *Policy   `json:"policy,omitempty"`  // that applies; absent while no agent runs
+	Secrets       *Secrets  `json:"secrets,omitempty"` // absent while no agent runs
+	Config        *Config   `json:"config,omitempty"`  // in use; absent while no agent runs
 	// ConfigError is why the last edit of the configuration file was not taken,
 	// a fault a line, and ConfigErrorSince when that was seen.
 	ConfigError      string    `json:"configError,omitempty"`
@@ -59,6 +60,12 @@ type Config struct {
 	LoadedAt time.Time `json:"loadedAt"`
 	// NeedsRestart are the keys whose values in the file wait for a restart.
 	NeedsRestart []string `json:"needsRestart,omitempty"`
+}
+
+// Secrets are those of the site, by name alone.
+type Secrets struct {
+	Names   []string `json:"names"`
+	Warning string   `json:"warning,omitempty"`
 }
 
 // Policy is what may be reached, in short.

@@ -238,7 +238,7 @@ func (c *call) fail(e *proto.Error) {
 		if e.Reason != "" {
 			fields = append(fields, zap.String("reason", string(e.Reason)))
 		}
-		for _, fact := range []string{"address", "stage"} { // never the sentence: it may quote the answer
+		for _, fact := range []string{"address", "stage", "secret"} { // never the sentence: it may quote the answer
 			if e.Facts[fact] != "" {
 				fields = append(fields, zap.String(fact, e.Facts[fact]))
 			}

@@ -2,7 +2,8 @@
 // what makes one valid. The words are those of the form that an integrator
 // fills in; docs/connections.md gives the meaning of each.
 //
-// It is pure: no I/O, no SQL, no HTTP server, and it imports nothing of ours.
+// It is pure: no I/O, no SQL, no HTTP server, and it imports nothing of ours but
+// internal/escape, which is as pure and which the agent needs as well.
 package connection
 
 // Mode says from where a connection's requests run.
@@ -61,7 +62,7 @@ type Auth struct {
 type CookieAuth struct {
 	Method string `json:"method" doc:"GET or POST."`
 	URI    string `json:"uri" doc:"The sign-in URI, relative to the base URI."`
-	Body   string `json:"body,omitempty" doc:"The body of a POST, with {{secret.NAME}} placeholders."`
+	Body   string `json:"body,omitempty" doc:"The body of a POST, with {{secret.NAME}} and {{agent.secret.NAME}} placeholders."`
 	// SuccessStatusCode is 100–599, or 0 for any 2xx.
 	SuccessStatusCode int `json:"successStatusCode,omitempty" doc:"The status code of a successful sign-in, 100 to 599. Left out: any 2xx. A 3xx is not followed."`
 }

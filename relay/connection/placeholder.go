@@ -6,10 +6,11 @@ import (
 	"strings"
 )
 
-// A placeholder is {{secret.NAME}}; blanks inside the braces do no harm.
-// Anything else between double braces is text, as templates of other systems
-// use them too; but what begins like a placeholder and is none is an error,
-// since it would be sent as it stands.
+// A placeholder is {{secret.NAME}}, or {{agent.secret.NAME}} for a secret that
+// stays on the agent's machine; blanks inside the braces do no harm. Anything
+// else between double braces is text, as templates of other systems use them
+// too; but what begins like a placeholder and is none is an error, since it
+// would be sent as it stands.
 const (
 	placeholderOpen  = "{{"
 	placeholderClose = "}}"
@@ -20,10 +21,26 @@ const (
 // MaxSecretName is how long the name of a secret may be, in bytes.
 const MaxSecretName = 64
 
+// maxAgentSecrets is how many secrets of the agent one connection may use: they
+// are named in the header of each request.
+const maxAgentSecrets = 32
+
 // piece is a stretch of text, or a placeholder for the secret that it names.
 type piece struct {
 	text   string
 	secret string
+	agents bool // the secret is the agent's
+}
+
+// ours reports whether the piece stands for a secret of the connection itself.
+func (p piece) ours() bool { return p.secret != "" && !p.agents }
+
+// shown is the placeholder as a person writes it.
+func (p piece) shown() string {
+	if p.agents {
+		return placeholderOpen + agentPrefix + p.secret + placeholderClose
+	}
+	return placeholderOpen + secretPrefix + p.secret + placeholderClose
 }
 
 // PlaceholderError is a placeholder that cannot be filled.
@@ -61,14 +78,14 @@ func splitPlaceholders(text string) (pieces []piece, faults []*PlaceholderError)
 			break
 		}
 		end := start + len(placeholderOpen) + len(inner) + len(placeholderClose)
-		name, fault := placeholderName(inner)
+		found, fault := readPlaceholder(inner)
 		if fault != "" {
 			faults = append(faults, &PlaceholderError{Placeholder: shorten(text[start:end], 80), Message: fault})
 		} else {
 			if start > plain {
 				pieces = append(pieces, piece{text: text[plain:start]})
 			}
-			pieces = append(pieces, piece{secret: name})
+			pieces = append(pieces, found)
 			plain = end
 		}
 		at = end
@@ -87,25 +104,27 @@ func looksLikePlaceholder(inner string) bool {
 	return strings.HasPrefix(inner, "secret") || strings.HasPrefix(inner, "agent.secret")
 }
 
-// placeholderName returns the secret that the inside of a placeholder names,
-// or what is wrong with it.
-func placeholderName(inner string) (name, fault string) {
+// readPlaceholder reads the inside of a placeholder, or says what is wrong with
+// it.
+func readPlaceholder(inner string) (p piece, fault string) {
 	word := strings.Trim(inner, " \t")
 	shown := placeholderOpen + shorten(word, 70) + placeholderClose
-	if strings.HasPrefix(word, agentPrefix) {
-		return "", fmt.Sprintf("%s: secrets that stay on the agent's machine are not supported yet. Use {{secret.NAME}} and set the secret here.", shown)
-	}
 	name, ok := strings.CutPrefix(word, secretPrefix)
+	form := "{{secret.NAME}}"
+	if rest, agents := strings.CutPrefix(word, agentPrefix); agents {
+		p.agents, name, ok, form = true, rest, true, "{{agent.secret.NAME}}"
+	}
 	switch {
 	case !ok:
-		return "", fmt.Sprintf("%s is not a placeholder: write {{secret.NAME}}, in lower case and with a dot.", shown)
+		return piece{}, fmt.Sprintf("%s is not a placeholder: write {{secret.NAME}} or {{agent.secret.NAME}}, in lower case and with dots.", shown)
 	case name == "":
-		return "", fmt.Sprintf("%s names no secret: write {{secret.NAME}}.", shown)
+		return piece{}, fmt.Sprintf("%s names no secret: write %s.", shown, form)
 	}
 	if fault := secretNameFault(name); fault != "" {
-		return "", fmt.Sprintf("%s: %s", shown, fault)
+		return piece{}, fmt.Sprintf("%s: %s", shown, fault)
 	}
-	return name, ""
+	p.secret = name
+	return p, ""
 }
 
 // secretNameFault says what is wrong with the name of a secret, or nothing.
@@ -125,14 +144,14 @@ func secretNameFault(name string) string {
 	return ""
 }
 
-// Placeholders returns the names of the secrets that s uses, sorted, each
-// once.
+// Placeholders returns the names of the connection's own secrets that s uses,
+// sorted, each once.
 func Placeholders(s Spec) []string {
 	var names []string
 	for _, f := range templates(s) {
 		pieces, _ := splitPlaceholders(f.text)
 		for _, p := range pieces {
-			if p.secret != "" {
+			if p.ours() {
 				names = append(names, p.secret)
 			}
 		}

@@ -76,9 +76,9 @@ func JoinPath(base *url.URL, rawPath, rawQuery string) (*url.URL, error) {
 }
 
 // URL resolves a URI of the form, such as the ping URI, with its placeholders
-// filled in.
-func (c *Connection) URL(ref string) (*url.URL, error) {
-	filled, err := Fill(ref, EscapeURI, c.Secrets)
+// filled in, or marked.
+func (c *Connection) URL(ref string, marks *Marks) (*url.URL, error) {
+	filled, err := Fill(ref, EscapeURI, c.Secrets, marks)
 	if err != nil {
 		return nil, err
 	}

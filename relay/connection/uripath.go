@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"sallyport/internal/escape"
 )
 
 var (
@@ -49,7 +51,7 @@ func encodeQuery(raw string) (string, error) {
 // escape already.
 func encodeRest(raw, also string) (string, error) {
 	plain := 0
-	for plain < len(raw) && (isUnreserved(raw[plain]) || strings.IndexByte(also, raw[plain]) >= 0) {
+	for plain < len(raw) && (escape.Unreserved(raw[plain]) || strings.IndexByte(also, raw[plain]) >= 0) {
 		plain++
 	}
 	if plain == len(raw) { // as most are
@@ -67,7 +69,7 @@ func encodeRest(raw, also string) (string, error) {
 			i += 2
 		case c < ' ' || c == 0x7f:
 			return "", errControl
-		case isUnreserved(c) || strings.IndexByte(also, c) >= 0:
+		case escape.Unreserved(c) || strings.IndexByte(also, c) >= 0:
 			b.WriteByte(c)
 		default:
 			fmt.Fprintf(&b, "%%%02X", c)

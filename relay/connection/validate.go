@@ -194,9 +194,13 @@ func checkRef(f *faults, path, field, base, ref string) {
 	if len(malformed) > 0 {
 		return // told by checkPlaceholders
 	}
+	const agents = "x-agent-secret-x" // no host has it by chance
 	var b strings.Builder
 	for _, p := range pieces {
-		if p.secret != "" {
+		switch {
+		case p.agents:
+			b.WriteString(agents)
+		case p.secret != "":
 			b.WriteByte('x')
 		}
 		b.WriteString(p.text)
@@ -206,8 +210,12 @@ func checkRef(f *faults, path, field, base, ref string) {
 		// The base URI's own faults are told at its own field.
 		base = "http://base.invalid"
 	}
-	if _, err := JoinURI(base, ref); err != nil {
+	u, err := JoinURI(base, ref)
+	switch {
+	case err != nil:
 		f.add(path, "%s %s.", field, err)
+	case strings.Contains(u.Host, agents):
+		f.add(path, "%s can't have a secret of the agent in its host: where requests go must be known here.", field)
 	}
 }
 
@@ -217,13 +225,22 @@ func checkPlaceholders(f *faults, s Spec, secretNames []string) {
 		for _, m := range malformed {
 			f.add(t.path, "%s", m.Message)
 		}
-		var told []string
+		var told []piece
 		for _, p := range pieces {
-			if p.secret != "" && !slices.Contains(secretNames, p.secret) && !slices.Contains(told, p.secret) {
-				told = append(told, p.secret)
+			if p.secret == "" || slices.Contains(told, p) {
+				continue
+			}
+			told = append(told, p)
+			switch {
+			case p.agents && s.Mode == Cloud:
+				f.add(t.path, "%s", noAgent(p).Message)
+			case p.ours() && !slices.Contains(secretNames, p.secret):
 				f.add(t.path, "%s", unset(p.secret).Message)
 			}
 		}
+	}
+	if n := len(AgentSecrets(s)); n > maxAgentSecrets {
+		f.add("secrets", "The connection uses %d secrets of the agent; at most %d are allowed.", n, maxAgentSecrets)
 	}
 }
 
@@ -250,10 +267,10 @@ func ValidateSecrets(s Spec, secrets map[string]string) *Invalid {
 		pieces, _ := splitPlaceholders(t.text)
 		for _, p := range pieces {
 			value, set := secrets[p.secret]
-			if p.secret == "" || !set {
+			if !p.ours() || !set {
 				continue
 			}
-			if _, err := t.escape.apply(value, false); err != nil {
+			if _, err := t.escape.Apply(value); err != nil {
 				f.add("secrets."+p.secret, "The value, which is used in %s, %s.", t.path, err)
 			}
 		}

@@ -1,6 +1,7 @@
 package connection
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -93,10 +94,17 @@ func TestValidateNamesTheField(t *testing.T) {
 			}
 		}, "headers", "At most 100"},
 		{"secret that is not set", func(s *Spec) { s.Ping.URI = "/me?key={{secret.key}}" }, "ping.uri", "The secret key is not set"},
-		{"secret of the agent", func(s *Spec) { s.Headers[0].Value = "{{agent.secret.key}}" }, "headers[0].value", "not supported yet"},
+		{"secret of the agent in cloud mode", func(s *Spec) { s.Mode, s.Headers[0].Value = Cloud, "{{agent.secret.key}}" }, "headers[0].value", "in cloud mode there is none"},
+		{"secret of the agent in a host", func(s *Spec) { s.Auth.Cookie.URI = "https://{{agent.secret.key}}.example/in" }, "auth.cookie.uri", "in its host"},
+		{"secret of the agent without a name", func(s *Spec) { s.Headers[0].Value = "{{agent.secret.}}" }, "headers[0].value", "write {{agent.secret.NAME}}"},
+		{"too many secrets of the agent", func(s *Spec) {
+			for i := range 33 {
+				s.Auth.Cookie.Body += fmt.Sprintf("{{agent.secret.k%d}}", i)
+			}
+		}, "secrets", "uses 33 secrets of the agent"},
 		{"placeholder without a name", func(s *Spec) { s.Headers[0].Value = "{{secret.}}" }, "headers[0].value", "names no secret"},
 		{"placeholder in the wrong case", func(s *Spec) { s.Headers[0].Value = "{{Secret.company}}" }, "headers[0].value", "lower case"},
-		{"placeholder with a slip", func(s *Spec) { s.Headers[0].Value = "{{secrets.company}}" }, "headers[0].value", "write {{secret.NAME}}"},
+		{"placeholder with a slip", func(s *Spec) { s.Headers[0].Value = "{{secrets.company}}" }, "headers[0].value", "write {{secret.NAME}} or"},
 		{"placeholder that is not closed", func(s *Spec) { s.Headers[0].Value = "{{secret.company}" }, "headers[0].value", "not closed"},
 		{"placeholder with a blank in its name", func(s *Spec) { s.Headers[0].Value = "{{secret.my company}}" }, "headers[0].value", "made of letters"},
 	}

@@ -43,7 +43,7 @@ func (p *passage) toSignIn(location string) bool {
 	}
 	signIn := ""
 	if how := p.c.Auth.Cookie; how != nil {
-		if u, err := p.c.URL(how.URI); err == nil && strings.EqualFold(u.Hostname(), to.Hostname()) {
+		if u, err := p.c.URL(how.URI, &connection.Marks{}); err == nil && strings.EqualFold(u.Hostname(), to.Hostname()) {
 			signIn = u.Path
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"sallyport/proto"
+	"sallyport/relay/connection"
 	"sallyport/relay/road"
 )
 
@@ -31,7 +32,7 @@ func sendable(r *http.Request) *proto.Error {
 
 // request builds what goes onto the road.
 func (p *passage) request() (*http.Request, error) {
-	own, err := road.Fields(p.c, p.target)
+	own, err := road.Fields(p.c, p.target, &connection.Marks{})
 	if err != nil {
 		return nil, err
 	}

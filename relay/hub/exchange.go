@@ -45,6 +45,10 @@ type exchange struct {
 // send sends the request down a stream and waits for the header of the
 // answer. The tunnel has been taken; it is released when the answer has ended.
 func (t *tunnel) send(ctx context.Context, req *http.Request, body *upload, began time.Time) (*http.Response, *proto.Error) {
+	if e := t.unable(req); e != nil {
+		t.release()
+		return nil, e
+	}
 	stream, err := t.stream(ctx)
 	if err != nil && ctx.Err() != nil {
 		t.release()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -152,4 +154,15 @@ func givenUp(cause error, t *tunnel, outcome proto.Outcome) *proto.Error {
 		Code: proto.CodeCanceled, Outcome: outcome, Err: cause,
 		Detail: "The request was cancelled by its caller.",
 	}
+}
+
+// unable is the error of a request that needs secrets of the agent, whose
+// program is too old to have any: it would send the marks to the target.
+func (t *tunnel) unable(req *http.Request) *proto.Error {
+	if req.Header[proto.HeaderFill] == nil && req.Header[proto.HeaderMask] == nil || slices.Contains(t.hello.Capabilities, proto.CapabilityFill) {
+		return nil
+	}
+	return &proto.Error{Code: proto.CodeSecretUnavailable, Reason: proto.ReasonAgentTooOld, Outcome: proto.OutcomeNotSent,
+		Detail: fmt.Sprintf("The agent %q on %s (version %s) knows no secrets of its own, which this connection uses.", t.enrolled.AgentName, t.hello.Hostname, t.hello.Version),
+		Hint:   "Update the agent there, or use {{secret.NAME}} in the place of {{agent.secret.NAME}}."}
 }

@@ -33,6 +33,8 @@ func (e evidence) roads() *advice {
 		if h := e.ruleLimit(); h != nil {
 			return h
 		}
+	case proto.CodeSecretUnavailable:
+		return &advice{ID: "agent-secret", Text: f.Hint}
 	case proto.CodeAddressForbidden:
 		return privateAddress(fact("host"), fact("address"))
 	case proto.CodeTunnelLost:
@@ -105,6 +107,9 @@ func (e evidence) policy() *advice {
 			text = fmt.Sprintf("%s is a link-local or metadata address, which an agent reaches only where its site's policy allows it in so many words. If that is really meant, the site's admin adds this line", orUnknown(cmp.Or(fact("address"), fact("host"))))
 		}
 		return &advice{ID: "policy", Text: text + ": " + line}
+	}
+	if e.failure.Reason == proto.ReasonSecretHost {
+		return &advice{ID: "agent-secret", Text: e.failure.Hint}
 	}
 	text := "The site's own policy, on the agent's machine, forbids this request. Ask the site's admin to allow it there."
 	if e.failure.Hint != "" {

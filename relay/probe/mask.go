@@ -77,7 +77,7 @@ func (m *mask) addCookie(pair string) {
 // addTyped adds a credential that was found in a body or query, and what it
 // was before it was escaped there.
 func (m *mask) addTyped(found string) {
-	if len(found) < 3 {
+	if len(found) < 3 || strings.Contains(found, "{{agent.secret.") { // a placeholder is to be read
 		return
 	}
 	m.add(found)
@@ -151,8 +151,12 @@ func (m *mask) body(s string) string {
 
 // url hides secrets, and credentials in the query.
 func (m *mask) url(s string) string {
+	s = escapedPlaceholder.ReplaceAllString(s, "{{$1}}")
 	return sensitiveQuery.ReplaceAllString(m.text(s), "${1}"+masked)
 }
+
+// escapedPlaceholder stands in the path of a request that the agent fills in.
+var escapedPlaceholder = regexp.MustCompile(`%7B%7B(agent\.secret\.[\w.\-]+)%7D%7D`)
 
 // headers are header fields as shown: sorted by name, ours left out.
 func (m *mask) headers(h http.Header) []Header {

@@ -248,12 +248,13 @@ func (r *run) ping(ctx context.Context, s *Step) {
 		(&advice{ID: "nothing-to-test", Text: "Enter a ping URI: a resource that the application answers with 2xx when all is well, such as /me."}).give(s)
 		return
 	}
-	u, err := r.c.URL(r.c.Ping.URI)
+	marks := &connection.Marks{}
+	u, err := r.c.URL(r.c.Ping.URI, marks)
 	if err != nil {
 		s.Status, s.Code, s.Message = Failed, string(proto.CodeValidation), "The ping URI can't be used: "+phrase(err)+"."
 		return
 	}
-	request := road.Request{Method: r.c.Ping.Method, URL: u, FollowRedirects: true, RequestID: r.requestID, Timeout: pingTimeout}
+	request := road.Request{Method: r.c.Ping.Method, URL: u, Marks: marks, FollowRedirects: true, RequestID: r.requestID, Timeout: pingTimeout}
 	if request.Method == http.MethodPost || request.Method == http.MethodPut {
 		request.Body = r.c.Ping.Body
 	}

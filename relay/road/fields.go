@@ -16,7 +16,9 @@ const UserAgent = "Sallyport"
 // Fields are the header fields that the user configured, placeholders filled
 // in, for a request to u. A request that leaves the base URI's own origin gets
 // none: they may hold keys that are nobody else's business.
-func Fields(c *connection.Connection, u *url.URL) (http.Header, error) {
+//
+// Where they hold marks, proto.HeaderFill is among them and names these.
+func Fields(c *connection.Connection, u *url.URL, marks *connection.Marks) (http.Header, error) {
 	if len(c.Headers) == 0 {
 		return nil, nil
 	}
@@ -29,12 +31,13 @@ func Fields(c *connection.Connection, u *url.URL) (http.Header, error) {
 	}
 	h := make(http.Header, len(c.Headers))
 	for _, f := range c.Headers {
-		value, err := connection.Fill(f.Value, connection.EscapeHeader, c.Secrets)
+		value, err := connection.FillHeader(f, c.Secrets, marks)
 		if err != nil {
 			return nil, unfilled("the header "+f.Name, err)
 		}
 		name := textproto.CanonicalMIMEHeaderKey(f.Name)
 		h[name] = append(h[name], value)
+		fill(h, marks, proto.FillInHeader+name, value)
 	}
 	return h, nil
 }

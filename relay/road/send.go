@@ -18,6 +18,8 @@ import (
 type Request struct {
 	Method string
 	URL    *url.URL
+	// Marks are those that URL may hold. Nil: none.
+	Marks *connection.Marks
 	// Body may hold placeholders; Send fills them in, escaped for the
 	// connection's media type. Empty: no body, and no Content-Type.
 	Body            string
@@ -45,6 +47,9 @@ const grace = 2 * time.Second
 // if it is asked to. Where it fails, the error is a *proto.Error, and the
 // Exchange holds the hops until then; one that got no answer has Status 0.
 func Send(ctx context.Context, rt http.RoundTripper, c *connection.Connection, r Request) (*Exchange, error) {
+	if r.Marks == nil {
+		r.Marks = &connection.Marks{}
+	}
 	s := sending{rt: rt, c: c, Request: r, exchange: &Exchange{}}
 	if r.Timeout > 0 {
 		s.deadline = time.Now().Add(r.Timeout)
@@ -53,7 +58,7 @@ func Send(ctx context.Context, rt http.RoundTripper, c *connection.Connection, r
 		defer cancel()
 	}
 	err := s.walk(ctx)
-	return s.exchange, err
+	return s.exchange, shownError(err, r.Marks)
 }
 
 // sending is a Send under way.
@@ -66,7 +71,7 @@ type sending struct {
 }
 
 func (s *sending) walk(ctx context.Context) error {
-	body, err := connection.Fill(s.Body, connection.EscapeFor(s.c.MediaType), s.c.Secrets)
+	body, err := connection.Fill(s.Body, connection.EscapeFor(s.c.MediaType), s.c.Secrets, s.Marks)
 	if err != nil {
 		return unfilled("the body", err)
 	}
@@ -95,7 +100,8 @@ func (s *sending) hop(ctx context.Context, at step) (*http.Response, error) {
 	}
 	start := time.Now()
 	s.exchange.Hops = append(s.exchange.Hops, Hop{
-		Method: at.method, URL: at.url, RequestHeader: shown(req.Header), RequestBody: at.body, Start: start,
+		Method: at.method, URL: shownURL(at.url, s.Marks), RequestHeader: shownFields(req.Header, s.Marks),
+		RequestBody: s.Marks.Shown(at.body), Start: start,
 	})
 	hop := s.exchange.Last()
 	resp, err := s.rt.RoundTrip(req)
@@ -134,7 +140,7 @@ func (s *sending) request(ctx context.Context, at step) (*http.Request, error) {
 	if at.body != "" {
 		req.Header.Set("Content-Type", s.c.MediaType.ContentType())
 	}
-	own, err := Fields(s.c, at.url)
+	own, err := Fields(s.c, at.url, s.Marks)
 	if err != nil {
 		return nil, err
 	}
@@ -143,6 +149,9 @@ func (s *sending) request(ctx context.Context, at step) (*http.Request, error) {
 	}
 	AddCookies(req, s.Jar)
 	SetOptions(req, s.RequestID, s.c.ID)
+	fill(req.Header, s.Marks, proto.FillInURI, at.url.EscapedPath()+"?"+at.url.RawQuery)
+	fill(req.Header, s.Marks, proto.FillInBody, at.body)
+	mask(req.Header, s.c)
 	if !s.deadline.IsZero() {
 		left := max(time.Until(s.deadline), time.Millisecond)
 		req.Header.Set(proto.HeaderTimeout, strconv.FormatInt(left.Milliseconds(), 10))
@@ -188,12 +197,4 @@ func AddCookies(req *http.Request, jar Jar) {
 		cookies = configured + "; " + cookies
 	}
 	req.Header["Cookie"] = []string{cookies}
-}
-
-// shown is the header as a reader of the record should see it: as the target
-// got it, without what is between the relay and the agent.
-func shown(h http.Header) http.Header {
-	h = h.Clone()
-	proto.Strip(h)
-	return h
 }

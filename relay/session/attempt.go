@@ -69,7 +69,8 @@ func attempt(ctx context.Context, rt http.RoundTripper, c *connection.Connection
 		}
 	}
 	a := &Attempt{Jar: newJar(clock), Exchange: &road.Exchange{}}
-	u, err := c.URL(how.URI)
+	marks := &connection.Marks{}
+	u, err := c.URL(how.URI, marks)
 	if err != nil {
 		return a, &proto.Error{
 			Code: proto.CodeValidation, Outcome: proto.OutcomeNotSent, Err: err,
@@ -81,7 +82,7 @@ func attempt(ctx context.Context, rt http.RoundTripper, c *connection.Connection
 		body = how.Body
 	}
 	a.Exchange, err = road.Send(ctx, rt, c, road.Request{
-		Method: how.Method, URL: u, Body: body, Jar: a.Jar, RequestID: requestID, Timeout: signInTimeout,
+		Method: how.Method, URL: u, Marks: marks, Body: body, Jar: a.Jar, RequestID: requestID, Timeout: signInTimeout,
 		FollowRedirects: how.SuccessStatusCode/100 != 3,
 	})
 	received, refused := a.Jar.refusals()
@@ -146,7 +147,7 @@ func wanted(code int) string {
 // unused finds the cookies that will not be sent with the ping, or where there
 // is none, to the base URI.
 func unused(j *Jar, c *connection.Connection) []RefusedCookie {
-	target, err := c.URL(c.Ping.URI)
+	target, err := c.URL(c.Ping.URI, &connection.Marks{})
 	if err != nil {
 		return nil // validation has its own words for it
 	}
