@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -37,17 +38,25 @@ type stage struct {
 // SQLite.
 func newStage(t *testing.T, database string) *stage {
 	t.Helper()
+	site := testkit.NewSite(t)
+	return newStageAt(t, site, site.Outside.String(), database)
+}
+
+// newStageAt has the relay at an address of this machine, and the agent in the
+// site, or beside the relay where there is none.
+func newStageAt(t *testing.T, site *testkit.Site, host, database string) *stage {
+	t.Helper()
 	dir := t.TempDir()
 	s := &stage{
 		t:         t,
-		site:      testkit.NewSite(t),
+		site:      site,
 		token:     "sally_e2e" + rand.Text(),
 		authority: testkit.NewAuthority(t, dir),
 		relayLog:  &testkit.Log{}, agentLog: &testkit.Log{},
 		agentData: filepath.Join(dir, "agent"),
 	}
-	address := net.JoinHostPort(s.site.Outside.String(), fmt.Sprint(freePortAt(t, s.site.Outside.String())))
-	cert, key := s.authority.Issue(t, dir, "relay", s.site.Outside.String())
+	address := net.JoinHostPort(host, fmt.Sprint(freePortAt(t, host)))
+	cert, key := s.authority.Issue(t, dir, "relay", host)
 	s.relayArgs = []string{"serve", "--listen", address, "--public-url", "https://" + address,
 		"--tls-cert", cert, "--tls-key", key, "--data", filepath.Join(dir, "relay"),
 		"--allow-private-targets", "loopback", "--log-level", "debug", "--log-format", "json"}
@@ -114,6 +123,11 @@ func (s *stage) awaitAgent(t *testing.T, status string) {
 	if err := s.api.AwaitAgent(within(t, 60*time.Second), s.agentID, status); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// relayData is the relay's data directory.
+func (s *stage) relayData() string {
+	return s.relayArgs[slices.Index(s.relayArgs, "--data")+1]
 }
 
 // killRelay ends the relay without giving it a chance to say goodbye.
