@@ -251,6 +251,8 @@ func TestOnRealSystemd(t *testing.T) {
 	})
 
 	s.step("from the Debian package", func(t *testing.T) { s.debian(t, install) })
+
+	s.step("by the command of the relay's page", s.script)
 }
 
 // debian is the life of an agent whose program comes from the Debian package.

@@ -51,7 +51,7 @@ func newStage(t *testing.T) *stage {
 	testkit.Start(t, testkit.ProcessOptions{
 		Name: "relay", Path: filepath.Join(bin, "sallyport-relay"), Env: []string{"SALLYPORT_BOOTSTRAP_TOKEN=" + token},
 		Args: []string{"serve", "--listen", address, "--public-url", s.api.Base, "--tls-cert", cert, "--tls-key", key,
-			"--data", filepath.Join(dir, "relay")},
+			"--data", filepath.Join(dir, "relay"), "--downloads", filepath.Join(bin, "dist", "downloads")},
 	})
 	ready, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
