@@ -253,6 +253,8 @@ func TestOnRealSystemd(t *testing.T) {
 	s.step("from the Debian package", func(t *testing.T) { s.debian(t, install) })
 
 	s.step("by the command of the relay's page", s.script)
+
+	s.step("a relay from its Debian packages", s.relay)
 }
 
 // debian is the life of an agent whose program comes from the Debian package.
