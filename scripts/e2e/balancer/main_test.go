@@ -1,3 +1,5 @@
+//go:build unix
+
 // Package balancer shows relays behind real load balancers, nginx and HAProxy,
 // with the very configurations that docs/relay.md gives. It holds no code but
 // tests.

@@ -1,3 +1,5 @@
+//go:build unix
+
 // Package scale tests how much one relay holds, and what that costs: the
 // relay's binary as built, with its database, and thousands of agents in
 // another process.
