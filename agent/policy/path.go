@@ -111,7 +111,7 @@ type reading struct {
 }
 
 var (
-	errClimbs  = errors.New("its path climbs with .. or .")
+	errClimbs  = errors.New("its path holds dot segments (. or ..), which climb")
 	errText    = errors.New("its path is not encoded text")
 	errNoPath  = errors.New("it has no path")
 	errTooLong = errors.New("its path has too many segments")

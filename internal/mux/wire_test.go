@@ -2,10 +2,10 @@ package mux_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/binary"
 	"net"
 	"net/http"
-	"net/url"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -205,7 +205,11 @@ func websockets(t testing.TB, down, up func(from, to net.Conn) *wire) (client, s
 		}
 		upgraded <- ws
 	}()
-	client, _, err := websocket.NewClient(clientEnd, &url.URL{Scheme: "ws", Host: "relay", Path: "/"}, nil, 4<<10, wsconn.MaxMessage)
+	dialer := websocket.Dialer{
+		NetDialContext:  func(context.Context, string, string) (net.Conn, error) { return clientEnd, nil },
+		WriteBufferSize: wsconn.MaxMessage,
+	}
+	client, _, err := dialer.DialContext(t.Context(), "ws://relay/", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
