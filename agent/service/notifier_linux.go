@@ -30,13 +30,3 @@ func (systemdNotifier) Tell(assignments ...string) {
 }
 
 func (n systemdNotifier) Watchdog() time.Duration { return n.watchdog }
-
-// Reloading tells the service manager that the configuration is being read
-// anew, and with the function that it returns, that this is done.
-func Reloading() (done func()) {
-	if os.Getenv("NOTIFY_SOCKET") == "" {
-		return func() {}
-	}
-	_, _ = daemon.SdNotify(false, daemon.SdNotifyReloading+"\n"+daemon.SdNotifyMonotonicUsec())
-	return func() { _, _ = daemon.SdNotify(false, daemon.SdNotifyReady) }
-}

@@ -4,6 +4,3 @@ package service
 
 // newNotifier: launchd asks for nothing, and Windows is answered by Run.
 func newNotifier() notifier { return nil }
-
-// Reloading has nobody to tell.
-func Reloading() (done func()) { return func() {} }

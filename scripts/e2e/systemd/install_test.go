@@ -111,6 +111,22 @@ func TestOnRealSystemd(t *testing.T) {
 		}
 	})
 
+	s.step("systemctl reload takes what has changed, and drops nothing", func(t *testing.T) {
+		before := m.pid(t, unit)
+		m.must(t, "sed", "-i", "s/^logLevel: info/logLevel: debug/", "/etc/sallyport-agent/agent.yaml")
+		m.must(t, "systemctl", "reload", unit)
+		testkit.Eventually(t, 20*time.Second, "the change is taken", func() error {
+			if log := m.must(t, "journalctl", "--unit", unit, "--output", "cat", "--no-pager"); !strings.Contains(log, "configuration taken") || !strings.Contains(log, "logLevel") {
+				return errors.New("the log does not tell")
+			}
+			return nil
+		})
+		if now := m.pid(t, unit); now != before {
+			t.Errorf("process %d became %d", before, now)
+		}
+		m.must(t, "sallyport-agent", "status")
+	})
+
 	s.step("killed, it is back", func(t *testing.T) {
 		before := m.pid(t, unit)
 		start := time.Now()

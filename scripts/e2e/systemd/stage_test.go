@@ -72,12 +72,14 @@ func (s *stage) step(name string, do func(t *testing.T)) {
 	}
 	s.t.Run(name, func(t *testing.T) {
 		start := time.Now()
+		defer func() {
+			t.Logf("took %v", time.Since(start).Round(100*time.Millisecond))
+			if t.Failed() && s.machine.leader != "" {
+				log, _ := s.machine.run("journalctl", "--no-pager", "--lines", "60", "--unit", "sallyport-agent*")
+				t.Logf("the machine's journal:\n%s", log)
+			}
+		}()
 		do(t)
-		t.Logf("took %v", time.Since(start).Round(100*time.Millisecond))
-		if t.Failed() && s.machine.leader != "" {
-			log, _ := s.machine.run("journalctl", "--no-pager", "--lines", "60", "--unit", "sallyport-agent*")
-			t.Logf("the machine's journal:\n%s", log)
-		}
 	})
 }
 
