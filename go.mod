@@ -5,6 +5,7 @@ go 1.26.8
 require (
 	github.com/Azure/go-ntlmssp v0.1.1
 	github.com/CycloneDX/cyclonedx-go v0.12.0
+	github.com/DeRuina/timberjack v1.4.10
 	github.com/alexbrainman/sspi v0.0.0-20250919150558-7d374ff0d59e
 	github.com/alexedwards/scs/v2 v2.9.0
 	github.com/antchfx/xmlquery v1.5.2

@@ -14,12 +14,12 @@ import (
 	"sallyport/agent/config"
 	"sallyport/agent/egress"
 	"sallyport/agent/forward"
+	"sallyport/agent/ledger"
 	"sallyport/agent/link"
 	"sallyport/agent/policy"
 	"sallyport/agent/reload"
 	"sallyport/agent/secret"
 	"sallyport/internal/buildinfo"
-	"sallyport/internal/logging"
 	"sallyport/internal/outbound"
 	"sallyport/proto"
 )
@@ -27,12 +27,12 @@ import (
 // agent is the rooms put together. What its configuration says is made by
 // prepare and put into use by adopt, at start and again at each reload.
 type agent struct {
+	*records
 	world     World
 	identity  config.Identity
 	relay     string
 	started   time.Time
 	log       *zap.Logger
-	dial      *logging.Dial
 	targets   targets
 	policy    *policy.Engine
 	secrets   *secret.Store
@@ -42,7 +42,7 @@ type agent struct {
 }
 
 // newAgent puts the rooms together.
-func newAgent(c config.Config, w World, identity config.Identity, log *zap.Logger, dial *logging.Dial) (*agent, error) {
+func newAgent(c config.Config, w World, identity config.Identity, kept *records, log *zap.Logger) (*agent, error) {
 	relay, err := config.ParseRelay(cmp.Or(c.Relay, identity.Relay))
 	if err != nil {
 		return nil, err
@@ -50,19 +50,22 @@ func newAgent(c config.Config, w World, identity config.Identity, log *zap.Logge
 	if err := link.CheckRelay(relay, c.AllowPlaintextRelay); err != nil {
 		return nil, err
 	}
-	a := &agent{world: w, identity: identity, relay: relay.String(), started: time.Now(), log: log, dial: dial}
+	a := &agent{records: kept, world: w, identity: identity, relay: relay.String(), started: time.Now(), log: log}
 	p, err := a.prepare(c)
 	if err != nil {
 		return nil, err
 	}
-	a.policy = policy.NewEngine(p.rules, policy.Options{Proxy: p.proxy, Resolver: net.DefaultResolver})
+	a.policy = policy.NewEngine(p.rules, policy.Options{Proxy: p.proxy, Resolver: net.DefaultResolver, Allowed: ledger.NoteRule})
 	a.secrets = secret.New(p.secrets, secret.Options{Env: w.Env})
 	a.warnOfSecrets()
 	a.targets.replace(a.road(p))
 	if warning := p.rules.Warning(); warning != "" {
 		log.Warn("policy is open", zap.String("meaning", warning))
 	}
-	a.forwarder = forward.New(forward.Options{Transport: &a.targets, MaxBody: p.maxBody, Log: log.Named("forward")})
+	a.forwarder = forward.New(forward.Options{
+		Transport: kept.ledger.Wrap(kept.pause.Wrap(&a.targets)), Refused: kept.ledger.Refused,
+		MaxBody: p.maxBody, Log: log.Named("forward"),
+	})
 	a.link = link.New(link.Options{
 		Relay:          relay,
 		Identity:       link.Identity{AgentID: identity.AgentID, InstanceID: identity.InstanceID, Key: identity.Key()},
@@ -74,12 +77,17 @@ func newAgent(c config.Config, w World, identity config.Identity, log *zap.Logge
 		AllowPlaintext: c.AllowPlaintextRelay,
 		Log:            log.Named("link"),
 	})
+	a.pause.Watch(a.paused)
 	return a, nil
 }
 
 // announce is what the relay is told when a tunnel comes up.
 func (a *agent) announce() []proto.Control {
-	return []proto.Control{a.policy.Policy().Summary(), configState(a.keeper.State())}
+	told := []proto.Control{a.policy.Policy().Summary(), configState(a.keeper.State())}
+	if p := a.pause.Paused(); !p.Since.IsZero() {
+		told = append(told, &p)
+	}
+	return told
 }
 
 // parts is what a configuration asks for, made and not yet in use.

@@ -87,7 +87,7 @@ func (a *agent) take(before, after config.Config, forced bool) error {
 	if err != nil {
 		return err
 	}
-	if err := a.dial.Set(after.LogLevel, after.LogFormat); err != nil {
+	if err := a.logs.Configure(after.LogLevel, after.LogFormat, after.RemoteLogs); err != nil {
 		return err
 	}
 	if p.rules.String() != a.policy.Policy().String() {

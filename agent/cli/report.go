@@ -35,6 +35,7 @@ func (a *agent) status() control.Status {
 	out.Policy = policyStatus(a.policy.Policy())
 	out.Secrets = secretStatus(a.secrets)
 	a.tellConfig(&out)
+	a.records.tell(&out)
 	for _, t := range st.Tunnels {
 		out.Tunnels = append(out.Tunnels, control.Tunnel{ID: t.ID, ConnectedAt: t.Since, LatencyMs: t.LatencyMs, InFlight: t.InFlight})
 	}

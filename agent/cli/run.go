@@ -28,7 +28,7 @@ func newRun(w World) *cobra.Command {
 			"Where the data directory holds no identity, the one-time code in $SALLYPORT_CODE is exchanged for one, as by enroll.",
 		Args: cobra.NoArgs,
 	}
-	sources := addSources(cmd, w, slices.Concat([]string{"data", "relay"}, egressFlags, []string{"target-proxy", "target-ca-file", "max-request-body", "log-level", "log-format"})...)
+	sources := addSources(cmd, w, slices.Concat([]string{"data", "relay"}, egressFlags, []string{"target-proxy", "target-ca-file", "max-request-body", "log-level", "log-format"}, recordFlags)...)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return service.Run(cmd.Context(), func(ctx context.Context) error {
 			s := sources()
@@ -45,12 +45,12 @@ func newRun(w World) *cobra.Command {
 
 func run(ctx context.Context, c config.Config, again reloading, w World) error {
 	gcpace.Relax()
-	lines := logging.Buffered(w.Err)
-	defer lines.Close()
-	log, dial, err := logging.NewAdjustable(logging.Options{Format: c.LogFormat, Level: c.LogLevel, Output: lines})
+	lines, err := openLogs(ctx, c, w)
 	if err != nil {
 		return err
 	}
+	defer lines.Close()
+	log := lines.Logger()
 	// net/http prints what an unruly application sends, word for word, to the
 	// standard logger; it may be a cookie.
 	stdlog.SetOutput(io.Discard)
@@ -63,18 +63,28 @@ func run(ctx context.Context, c config.Config, again reloading, w World) error {
 	} else if !errors.Is(err, control.ErrNotRunning) {
 		return err
 	}
-	a, err := newAgent(c, w, identity, log, dial)
+	kept, err := openRecords(c, lines)
+	if err != nil {
+		return err
+	}
+	defer kept.close()
+	a, err := newAgent(c, w, identity, kept, log)
 	if err != nil {
 		return err
 	}
 	defer a.targets.Close()
 	defer a.secrets.Close()
 	a.keeper = a.newKeeper(c, again)
-	server, err := control.Serve(c.DataDir, control.Agent{Status: a.status, Reload: a.reload})
+	server, err := control.Serve(c.DataDir, control.Agent{Status: a.status, Reload: a.reload}, a.actions()...)
 	if err != nil {
 		return err
 	}
 	defer server.Close()
+	closeVitals, err := a.serveVitals(c)
+	defer closeVitals()
+	if err != nil {
+		return err
+	}
 	log.Info("agent started", logging.Agent(identity.AgentID), logging.Instance(identity.InstanceID), zap.String("version", buildinfo.Version()))
 	defer service.Announce(ctx, a.health)()
 	defer a.followConfiguration(ctx)()

@@ -16,6 +16,7 @@ import (
 	"sallyport/agent/link"
 	"sallyport/agent/service"
 	"sallyport/internal/buildinfo"
+	"sallyport/proto"
 )
 
 // States beyond those of a link.
@@ -119,7 +120,14 @@ func printStatus(out io.Writer, s control.Status, managed *service.Status, dir s
 	if s.State != link.StateOnline {
 		line("Next", "sallyport-agent doctor --data %s", dir)
 	}
-	line("Requests", "%d under way", s.InFlight)
+	if p := s.Paused; p != nil {
+		line("Paused", "%s", pausedText(p, now))
+		line("Next", "sallyport-agent resume --data %s", dir)
+	}
+	line("Requests", "%s", requestsText(s))
+	if s.LostEntries > 0 || s.LostLines > 0 {
+		line("Lost", "%s of the ledger, %s of the log: the disk did not take them", counted(int(s.LostEntries), "line"), counted(int(s.LostLines), "line"))
+	}
 	if p := s.Policy; p != nil {
 		line("Policy", "%s, %s, default %s", p.Version, counted(p.Rules, "rule"), p.Default)
 		if p.Warning != "" {
@@ -151,6 +159,35 @@ func printConfig(line func(name, format string, args ...any), s control.Status, 
 	for fault := range strings.SplitSeq(s.ConfigError, "\n") {
 		line("", "  %s", fault)
 	}
+}
+
+// pausedText says of a pause since when, until when and why.
+func pausedText(p *proto.Paused, now time.Time) string {
+	text := "by the site for " + span(now.Sub(p.Since))
+	if !p.Until.IsZero() {
+		text += ", for " + span(p.Until.Sub(now)) + " more"
+	}
+	if p.Reason != "" {
+		text += ": " + p.Reason
+	}
+	return text
+}
+
+// requestsText counts the requests since the agent was started.
+func requestsText(s control.Status) string {
+	text := fmt.Sprintf("%d under way", s.InFlight)
+	if r := s.Requests; r != nil {
+		text += fmt.Sprintf(", %d done", r.Total)
+		for _, part := range []struct {
+			n    int64
+			what string
+		}{{r.Failed, "failed"}, {r.Denied, "denied"}, {r.Paused, "refused while paused"}} {
+			if part.n > 0 {
+				text += fmt.Sprintf(", %d %s", part.n, part.what)
+			}
+		}
+	}
+	return text
 }
 
 // counted is a number of things as a person says it.

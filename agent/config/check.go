@@ -34,6 +34,21 @@ func checkValue(key, value string) error {
 	case "logLevel":
 		_, err := logging.ParseLevel(value)
 		return err
+	case "logFile":
+		_, err := Config{LogFile: value}.LogPath(false)
+		return err
+	case "logMaxSize", "ledgerMaxSize":
+		_, err := limitSize(value)
+		return err
+	case "logMaxFiles", "ledgerMaxFiles":
+		_, err := limitFiles(value)
+		return err
+	case "logMaxAge", "ledgerMaxAge":
+		_, err := limitAge(value)
+		return err
+	case "statusListen":
+		_, err := Config{StatusListen: value}.StatusAddress()
+		return err
 	case "logFormat":
 		return oneOf(strings.ToLower(value), "", "json", "console")
 	}

@@ -39,6 +39,15 @@ type Config struct {
 	MaxRequestBody      string  `yaml:"maxRequestBody"`
 	LogLevel            string  `yaml:"logLevel"`
 	LogFormat           string  `yaml:"logFormat"`
+	LogFile             string  `yaml:"logFile"`
+	LogMaxSize          string  `yaml:"logMaxSize"`
+	LogMaxFiles         string  `yaml:"logMaxFiles"`
+	LogMaxAge           string  `yaml:"logMaxAge"`
+	RemoteLogs          bool    `yaml:"remoteLogs"`
+	LedgerMaxSize       string  `yaml:"ledgerMaxSize"`
+	LedgerMaxFiles      string  `yaml:"ledgerMaxFiles"`
+	LedgerMaxAge        string  `yaml:"ledgerMaxAge"`
+	StatusListen        string  `yaml:"statusListen"`
 	Policy              Policy  `yaml:"policy"`
 	Secrets             Secrets `yaml:"secrets"`
 	Vault               Vault   `yaml:"vault"`
@@ -103,6 +112,32 @@ logLevel: info
 # json or console.
 logFormat: json
 
+# A file for the log, besides standard error, or "none". Default: agent.log in the
+# data directory where the agent is a service and nothing else keeps what it
+# writes (Windows, macOS); with systemd the journal has it.
+# logFile: /var/log/sallyport-agent.log
+
+# When that file has so many bytes it is set aside, how many of those are kept,
+# and for how long. What goes first, goes.
+logMaxSize: 10MiB
+logMaxFiles: 5
+logMaxAge: 30d
+
+# Let people who may edit the agent at the relay read this log while it is
+# written, in the relay's pages. Passwords, tokens and the like are hidden before
+# it leaves this machine; names and addresses of your network are not.
+remoteLogs: false
+
+# The same for the ledger, in which every request stands that the relay sends
+# through this agent.
+ledgerMaxSize: 10MiB
+ledgerMaxFiles: 20
+ledgerMaxAge: 90d
+
+# Where other programs of this machine find /healthz and /metrics, such as
+# 127.0.0.1:9131. Loopback only. Default: nowhere.
+# statusListen: 127.0.0.1:9131
+
 # What the relay may reach through this agent. Without rules: all that this
 # machine can reach, but for link-local and cloud metadata addresses.
 policy:
@@ -156,7 +191,11 @@ vault:
 
 // Defaults are the values of keys that nobody set.
 func Defaults() Config {
-	return Config{Proxy: "system", TargetProxy: "none", LogLevel: "info", LogFormat: "json"}
+	return Config{
+		Proxy: "system", TargetProxy: "none", LogLevel: "info", LogFormat: "json",
+		LogMaxSize: "10MiB", LogMaxFiles: "5", LogMaxAge: "30d",
+		LedgerMaxSize: "10MiB", LedgerMaxFiles: "20", LedgerMaxAge: "90d",
+	}
 }
 
 // RequestBodyLimit is the longest body of a request in bytes; 0 for no limit.

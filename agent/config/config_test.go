@@ -77,7 +77,8 @@ func TestFlagWinsOverEnvironmentOverFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Config{DataDir: dir, LogLevel: "warn", LogFormat: "json", Proxy: "http://proxy:3128", TargetProxy: "none"}
+	want := Defaults()
+	want.DataDir, want.LogLevel, want.LogFormat, want.Proxy = dir, "warn", "json", "http://proxy:3128"
 	if diff := cmp.Diff(want, c); diff != "" {
 		t.Error(diff)
 	}

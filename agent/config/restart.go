@@ -2,9 +2,10 @@ package config
 
 import "slices"
 
-// restartKeys are those that a running agent can't take: they say who it is and
-// where its state stands.
-var restartKeys = []string{"relay", "dataDir", "allowPlaintextRelay"}
+// restartKeys are those that a running agent can't take: they say who it is,
+// where its state stands, and what it opened when it started.
+var restartKeys = []string{"relay", "dataDir", "allowPlaintextRelay",
+	"logFile", "logMaxSize", "logMaxFiles", "logMaxAge", "ledgerMaxSize", "ledgerMaxFiles", "ledgerMaxAge", "statusListen"}
 
 // NeedRestart are the keys whose values differ and that only a new run of the
 // agent takes.

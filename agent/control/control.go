@@ -1,9 +1,10 @@
 // Package control lets another process of this machine ask a running agent how
 // it is, and have it do what its commands say: a loopback endpoint whose address
 // and token stand in a file that only the agent's own user can read. Package cli
-// serves it in `run` and asks it in `status`, `reload` and others.
+// serves it in `run` and asks it in `status`, `reload`, `pause` and others.
 //
-// It holds no rule: what a command does is for the Agent that Serve is given.
+// It holds no rule: what a command does is for the Agent and the Actions that
+// Serve is given.
 package control
 
 import (
@@ -22,6 +23,7 @@ import (
 	"time"
 
 	"sallyport/agent/config"
+	"sallyport/proto"
 )
 
 // File is the endpoint's file within the data directory.
@@ -51,6 +53,23 @@ type Status struct {
 	// a fault a line, and ConfigErrorSince when that was seen.
 	ConfigError      string    `json:"configError,omitempty"`
 	ConfigErrorSince time.Time `json:"configErrorSince,omitzero"`
+	// Paused says since when, until when and why the site has paused it; absent
+	// where it has not.
+	Paused   *proto.Paused `json:"paused,omitempty"`
+	Requests *Requests     `json:"requests,omitempty"` // since it was started
+	LogLevel string        `json:"logLevel,omitempty"`
+	// LostEntries and LostLines are what the disk did not take of the ledger and
+	// of the log.
+	LostEntries int64 `json:"lostEntries,omitempty"`
+	LostLines   int64 `json:"lostLines,omitempty"`
+}
+
+// Requests counts those that have ended.
+type Requests struct {
+	Total  int64 `json:"total"`
+	Failed int64 `json:"failed"` // allowed, and no answer came
+	Denied int64 `json:"denied"` // by the policy
+	Paused int64 `json:"paused"` // refused because of the pause
 }
 
 // Config is which configuration is in use.
@@ -107,7 +126,7 @@ type Agent struct {
 }
 
 // Serve opens the endpoint and writes its file into dir.
-func Serve(dir string, agent Agent) (*Server, error) {
+func Serve(dir string, agent Agent, actions ...Action) (*Server, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("open the control endpoint: %w", err)
@@ -122,7 +141,7 @@ func Serve(dir string, agent Agent) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		http:    &http.Server{Handler: e.guard(agent.routes()), ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second},
+		http:    &http.Server{Handler: e.guard(agent.routes(actions)), ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second},
 		address: e.Address, path: filepath.Join(dir, File), done: make(chan struct{}),
 	}
 	go func() {
@@ -133,10 +152,13 @@ func Serve(dir string, agent Agent) (*Server, error) {
 }
 
 // routes are all that can be asked for.
-func (a Agent) routes() http.Handler {
+func (a Agent) routes(actions []Action) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { answer(w, a.Status()) })
 	mux.HandleFunc("POST /reload", func(w http.ResponseWriter, _ *http.Request) { answer(w, a.Reload()) })
+	for _, do := range actions {
+		mux.Handle("POST "+do.path, do)
+	}
 	return mux
 }
 
@@ -168,32 +190,47 @@ var ErrNotRunning = errors.New("the agent is not running")
 
 // Ask asks the agent that runs with this data directory how it is.
 func Ask(ctx context.Context, dir string) (Status, error) {
-	return call(ctx, dir, http.MethodGet, "/status")
+	return statusOf(call(ctx, dir, http.MethodGet, "/status", nil))
 }
 
 // Reload has the agent that runs with this data directory read its configuration
 // anew. Status.ConfigError says whether it was taken.
 func Reload(ctx context.Context, dir string) (Status, error) {
-	return call(ctx, dir, http.MethodPost, "/reload")
+	return statusOf(call(ctx, dir, http.MethodPost, "/reload", nil))
 }
 
-func call(ctx context.Context, dir, method, path string) (Status, error) {
+func statusOf(answer []byte, err error) (Status, error) {
+	if err != nil {
+		return Status{}, err
+	}
+	var status Status
+	if err := json.Unmarshal(answer, &status); err != nil {
+		return Status{}, fmt.Errorf("read the agent's answer: %w", err)
+	}
+	return status, nil
+}
+
+// maxAnswer is the longest answer that is read, in bytes.
+const maxAnswer = 1 << 20
+
+// call sends one request to the agent that runs with this data directory.
+func call(ctx context.Context, dir, method, path string, body io.Reader) ([]byte, error) {
 	text, err := os.ReadFile(filepath.Join(dir, File))
 	if errors.Is(err, fs.ErrNotExist) {
-		return Status{}, ErrNotRunning
+		return nil, ErrNotRunning
 	}
 	if err != nil {
-		return Status{}, fmt.Errorf("find the running agent: %w", err)
+		return nil, fmt.Errorf("find the running agent: %w", err)
 	}
 	var e endpoint
 	if err := json.Unmarshal(text, &e); err != nil {
-		return Status{}, fmt.Errorf("find the running agent: %s: %w", File, err)
+		return nil, fmt.Errorf("find the running agent: %s: %w", File, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+e.Address+path, nil)
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+e.Address+path, body)
 	if err != nil {
-		return Status{}, fmt.Errorf("find the running agent: %w", err)
+		return nil, fmt.Errorf("find the running agent: %w", err)
 	}
 	req.Header.Set("Authorization", "Bearer "+e.Token)
 	// Not the default transport: the environment's proxy is not for loopback.
@@ -201,17 +238,20 @@ func call(ctx context.Context, dir, method, path string) (Status, error) {
 	resp, err := transport.RoundTrip(req)
 	if err != nil {
 		if ctx.Err() != nil {
-			return Status{}, fmt.Errorf("the agent (process %d) does not answer: %w", e.PID, err)
+			return nil, fmt.Errorf("the agent (process %d) does not answer: %w", e.PID, err)
 		}
-		return Status{}, ErrNotRunning // the file is a left-over of one that was killed
+		return nil, ErrNotRunning // the file is a left-over of one that was killed
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return Status{}, ErrNotRunning // another program has taken the port
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return nil, fmt.Errorf("read the agent's answer: %w", err)
 	}
-	var status Status
-	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&status); err != nil {
-		return Status{}, fmt.Errorf("read the agent's answer: %w", err)
+	switch {
+	case resp.StatusCode == http.StatusOK:
+		return answer, nil
+	case method == http.MethodGet:
+		return nil, ErrNotRunning // another program has taken the port
 	}
-	return status, nil
+	return nil, refusal(resp.StatusCode, answer)
 }

@@ -1,10 +1,12 @@
 package control
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -46,6 +48,43 @@ func TestStatusIsAnsweredToTheOwnerAlone(t *testing.T) {
 	}
 	if _, err := Ask(t.Context(), dir); !errors.Is(err, ErrNotRunning) {
 		t.Errorf("after a kill: %v", err)
+	}
+}
+
+func TestAgentDoesWhatItIsTold(t *testing.T) {
+	dir := t.TempDir()
+	type asked struct{ Reason string }
+	do := func(_ context.Context, in asked) (string, error) {
+		if in.Reason == "" {
+			return "", errors.New("a reason is needed")
+		}
+		return "because of " + in.Reason, nil
+	}
+	var out string
+	if err := Tell(t.Context(), dir, "/do", asked{}, &out); !errors.Is(err, ErrNotRunning) {
+		t.Errorf("no agent runs: %v", err)
+	}
+	s, err := Serve(dir, Agent{}, On("/do", do))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := Tell(t.Context(), dir, "/do", asked{"x"}, &out); err != nil || out != "because of x" {
+		t.Errorf("got %q, %v", out, err)
+	}
+	for path, c := range map[string]struct {
+		in   any
+		want string
+	}{
+		"/do":    {asked{}, "a reason is needed"},
+		"/other": {asked{}, "older version"},
+	} {
+		if err := Tell(t.Context(), dir, path, c.in, &out); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if err := Tell(t.Context(), dir, "/do", []int{1}, &out); err == nil || !strings.Contains(err.Error(), "does not understand") {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 
 	"sallyport/agent/config"
 	"sallyport/agent/control"
+	"sallyport/agent/redact"
 	"sallyport/internal/buildinfo"
 )
 
@@ -43,7 +44,7 @@ type entry struct{ name, text string }
 // holds no key, token, cookie or password: what is put in was chosen for that,
 // and every file of it goes through a scrubber besides.
 func WriteBundle(ctx context.Context, path string, o BundleOptions) error {
-	s := newScrubber(o.Examined.Config, o.Env)
+	s := redact.New(o.Examined.Config, o.Env)
 	entries, err := collect(ctx, o)
 	if err != nil {
 		return err
@@ -60,7 +61,7 @@ func WriteBundle(ctx context.Context, path string, o BundleOptions) error {
 		var w io.Writer
 		w, err = archive.CreateHeader(&zip.FileHeader{Name: en.name, Method: zip.Deflate, Modified: o.Report.StartedAt})
 		if err == nil {
-			_, err = io.WriteString(w, s.scrub(en.text))
+			_, err = io.WriteString(w, s.Scrub(en.text))
 		}
 		if err != nil {
 			break
@@ -130,27 +131,15 @@ func systemText() string {
 		hostname(), now.Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 }
 
-// environment are the variables that change what the agent does.
-func environment() []string {
-	names := []string{"SALLYPORT_CODE", "SSL_CERT_FILE", "SSL_CERT_DIR", "GODEBUG", "LOCALDOMAIN", "RES_OPTIONS", "KRB5_CONFIG", "KRB5CCNAME"}
-	for _, n := range []string{"HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"} {
-		names = append(names, n, strings.ToLower(n))
-	}
-	for _, o := range config.Options() {
-		names = append(names, o.Env)
-	}
-	return names
-}
-
 func environmentText(env func(string) (string, bool)) string {
 	var b strings.Builder
-	for _, name := range environment() {
+	for _, name := range redact.Variables() {
 		value, ok := env(name)
 		switch {
 		case !ok:
 			continue
-		case isSecret(name):
-			value = hidden
+		case redact.IsSecret(name):
+			value = redact.Hidden
 		}
 		fmt.Fprintf(&b, "%s=%s\n", name, value)
 	}
@@ -179,8 +168,8 @@ func redactedConfig(path string) string {
 		if !ok {
 			continue
 		}
-		if isSecret(o.Key) {
-			value = hidden
+		if redact.IsSecret(o.Key) {
+			value = redact.Hidden
 		}
 		fmt.Fprintf(&b, "%s: %v\n", o.Key, value)
 	}

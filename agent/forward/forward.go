@@ -20,6 +20,9 @@ type Options struct {
 	Transport http.RoundTripper // performs the requests; its errors are *proto.Error
 	Log       *zap.Logger       // nil means none
 	Clock     func() time.Time  // nil means time.Now
+	// Refused is told of a request that is refused before it comes to Transport;
+	// nil: nobody wants to know.
+	Refused func(*http.Request, error)
 	// MaxBody is the longest body of a request that is sent on, in bytes. 0: no
 	// limit.
 	MaxBody int64
@@ -28,6 +31,7 @@ type Options struct {
 // Forwarder serves requests. It is safe for concurrent use.
 type Forwarder struct {
 	transport http.RoundTripper
+	refused   func(*http.Request, error)
 	log       *zap.Logger
 	clock     func() time.Time
 	maxBody   atomic.Int64
@@ -36,7 +40,7 @@ type Forwarder struct {
 
 // New makes a Forwarder.
 func New(o Options) *Forwarder {
-	f := &Forwarder{transport: o.Transport, log: o.Log, clock: o.Clock}
+	f := &Forwarder{transport: o.Transport, refused: o.Refused, log: o.Log, clock: o.Clock}
 	f.SetMaxBody(o.MaxBody)
 	if f.log == nil {
 		f.log = zap.NewNop()

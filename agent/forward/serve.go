@@ -206,6 +206,9 @@ func (c *call) refuse(err error) {
 	if errors.Is(err, errBodyTooLarge) {
 		e = c.tooLarge(proto.OutcomeNotSent)
 	}
+	if c.req != nil && c.Forwarder.refused != nil {
+		c.Forwarder.refused(c.req, e)
+	}
 	c.fail(e)
 }
 

@@ -36,6 +36,12 @@ func Run(ctx context.Context, work func(context.Context) error) error {
 	return work(ctx)
 }
 
+// Why the work's context ends.
+var (
+	errStopped  = errors.New("stopped by the service manager")
+	errShutdown = errors.New("the machine is shut down")
+)
+
 type handler struct {
 	ctx  context.Context
 	work func(context.Context) error
@@ -44,8 +50,11 @@ type handler struct {
 
 // Execute implements svc.Handler. args[0] is the service's name.
 func (h *handler) Execute(args []string, requests <-chan svc.ChangeRequest, status chan<- svc.Status) (own bool, code uint32) {
-	ctx, cancel := context.WithCancel(h.ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(h.ctx)
+	defer cancel(nil)
+	if len(args) > 0 {
+		ctx = withName(ctx, args[0])
+	}
 	events := openEvents(args)
 	defer events.close()
 	ended := make(chan error, 1)
@@ -71,8 +80,11 @@ func (h *handler) Execute(args []string, requests <-chan svc.ChangeRequest, stat
 			switch r.Cmd {
 			case svc.Interrogate:
 				status <- r.CurrentStatus
-			case svc.Stop, svc.Shutdown, svc.PreShutdown:
-				cancel()
+			case svc.Stop:
+				cancel(errStopped)
+				status <- stopping
+			case svc.Shutdown, svc.PreShutdown:
+				cancel(errShutdown)
 				status <- stopping
 			}
 		case <-tick.C:

@@ -34,11 +34,13 @@ const (
 // Close it, or the last lines are lost.
 type Buffer struct {
 	out     io.Writer
+	missing func(lines int, at time.Time) []byte
 	fresh   chan struct{} // takes one: something waits to be written
 	urgent  chan struct{} // takes one: and not any longer
 	end     chan struct{} // closed by Close
 	ended   chan struct{} // closed when the goroutine has ended
 	closing sync.Once
+	cut     bool // the last line may not be whole; the goroutine's own
 
 	mu      sync.Mutex    // guards the following
 	waiting []byte        // whole lines
@@ -52,9 +54,13 @@ type Buffer struct {
 }
 
 // Buffered returns a Buffer before w, for Options.Output.
-func Buffered(w io.Writer) *Buffer {
+func Buffered(w io.Writer) *Buffer { return BufferedLines(w, droppedLine) }
+
+// BufferedLines returns a Buffer for lines that are not a log's. missing makes
+// the line that says that others were dropped.
+func BufferedLines(w io.Writer, missing func(lines int, at time.Time) []byte) *Buffer {
 	b := &Buffer{
-		out: w, fresh: make(chan struct{}, 1), urgent: make(chan struct{}, 1),
+		out: w, missing: missing, fresh: make(chan struct{}, 1), urgent: make(chan struct{}, 1),
 		end: make(chan struct{}), ended: make(chan struct{}), written: make(chan struct{}),
 	}
 	go b.work()
@@ -74,7 +80,7 @@ func (b *Buffer) Write(line []byte) (int, error) {
 		signal(b.fresh)
 	}
 	if b.dropped > 0 {
-		b.waiting = append(b.waiting, droppedLine(b.dropped, time.Now())...)
+		b.waiting = append(b.waiting, b.missing(b.dropped, time.Now())...)
 		b.told, b.dropped = b.told+b.dropped, 0
 	}
 	b.waiting = append(b.waiting, line...)
@@ -176,7 +182,11 @@ func (b *Buffer) flush() {
 	b.mu.Unlock()
 	var err error
 	if len(batch) > 0 {
+		if b.cut {
+			_, _ = b.out.Write([]byte("\n"))
+		}
 		_, err = b.out.Write(batch)
+		b.cut = err != nil
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

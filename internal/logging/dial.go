@@ -1,6 +1,7 @@
 package logging
 
 import (
+	"io"
 	"sync/atomic"
 
 	"go.uber.org/zap"
@@ -15,22 +16,35 @@ type Dial struct {
 
 // NewAdjustable is New, for who wants to change the format later too.
 func NewAdjustable(o Options) (*zap.Logger, *Dial, error) {
+	core, dial, err := NewOutput(o)
+	if err != nil {
+		return nil, nil, err
+	}
+	return zap.New(core), dial, nil
+}
+
+// NewOutput makes one of several outputs of a logger, each with a Dial of its
+// own.
+func NewOutput(o Options) (zapcore.Core, *Dial, error) {
 	dial := &Dial{level: zap.NewAtomicLevel(), console: new(atomic.Bool)}
 	if err := dial.Set(o.Level, o.Format); err != nil {
 		return nil, nil, err
 	}
+	return newCore(o.Output, dial), dial, nil
+}
+
+func newCore(output io.Writer, dial *Dial) zapcore.Core {
 	var sink zapcore.WriteSyncer
-	if buffer, ok := o.Output.(*Buffer); ok {
+	if buffer, ok := output.(*Buffer); ok {
 		sink = buffer // it has a lock of its own
 	} else {
-		sink = zapcore.Lock(unsynced(o.Output))
+		sink = zapcore.Lock(unsynced(output))
 	}
-	core := either{
+	return prompt{either{
 		json:    zapcore.NewCore(newEncoder(false), sink, dial.level),
 		lines:   zapcore.NewCore(newEncoder(true), sink, dial.level),
 		console: dial.console,
-	}
-	return zap.New(prompt{core}, zap.ErrorOutput(sink)), dial, nil
+	}}
 }
 
 // Set changes level and format, both or, with an error, neither.

@@ -60,6 +60,12 @@ func parseFormat(name string) (console bool, err error) {
 	return false, fmt.Errorf("log format %q: choose json or console", name)
 }
 
+// NewFieldsEncoder encodes the fields of a line alone, as one JSON object, for
+// who has the rest of the line already.
+func NewFieldsEncoder() zapcore.Encoder {
+	return zapcore.NewJSONEncoder(zapcore.EncoderConfig{EncodeTime: encodeTime, EncodeDuration: encodeMillis})
+}
+
 func newEncoder(console bool) zapcore.Encoder {
 	c := zapcore.EncoderConfig{
 		TimeKey: "time", LevelKey: "level", NameKey: "logger", MessageKey: "msg", StacktraceKey: "stack",
