@@ -22,12 +22,15 @@ func TestControlMessagesArriveAsTheyWereSent(t *testing.T) {
 			want = &proto.PolicySummary{Version: rapid.StringMatching(`[0-9a-f]{8}`).Draw(t, "version"), Rules: rapid.IntRange(0, 1000).Draw(t, "rules"),
 				Default: rapid.SampledFrom([]string{proto.PolicyAllow, proto.PolicyDeny}).Draw(t, "default"), Open: rapid.Bool().Draw(t, "open")}
 		}
-		switch rapid.IntRange(0, 6).Draw(t, "other") {
+		switch rapid.IntRange(0, 7).Draw(t, "other") {
 		case 1:
 			want = &proto.Paused{Since: instant(t, "since"), Until: instant(t, "until"), Reason: rapid.StringMatching(`[ -~]{0,200}`).Draw(t, "reason")}
 		case 2:
 			from := instant(t, "from")
 			want = &proto.OfflineReport{ID: "r1", From: from, To: from.Add(time.Minute), Cause: proto.CauseSlept, Detail: rapid.StringMatching(`[ -~]{0,400}`).Draw(t, "detail")}
+		case 7:
+			want = &proto.ConfigState{Version: "0a1b2c3d", LoadedAt: instant(t, "loaded"), Error: rapid.StringMatching(`([ -~]{0,60}\n){0,9}`).Draw(t, "error"),
+				Since: instant(t, "since"), NeedsRestart: []string{"relay"}}
 		case 3:
 			want = &proto.OfflineNoted{ID: "r1"}
 		case 4:
@@ -78,6 +81,9 @@ func TestFaultyControlMessages(t *testing.T) {
 		`{"type":"offlineReport","id":"r1","from":"2026-01-02T00:00:00Z","to":"2026-01-03T00:00:00Z","cause":"<b>"}`,
 		`{"type":"followLogs","level":"loud"}`, `{"type":"logLines","dropped":-1}`, `{"type":"logLines","lines":[{"level":"info","fields":[1]}]}`,
 		`{"type":"logLines","lines":[{"level":"info","msg":"` + strings.Repeat("x", proto.MaxLogMessage+1) + `"}]}`,
+		`{"type":"configState","version":"x"}`, `{"type":"configState","version":"","loadedAt":"2026-01-02T00:00:00Z"}`,
+		`{"type":"configState","version":"x","loadedAt":"2026-01-02T00:00:00Z","error":"a\tb"}`, `{"type":"configState","version":"x","loadedAt":"2026-01-02T00:00:00Z","needsRestart":[""]}`,
+		`{"type":"configState","version":"x","loadedAt":"2026-01-02T00:00:00Z","error":"` + strings.Repeat("x", proto.MaxConfigError+1) + `"}`,
 		`{"type":"pingTimes","rttMicros":-5}`, `{"type":"rest"}`, `{"type":"drain","reason":"a\u0007b"}`,
 	} {
 		if m, err := proto.DecodeControl([]byte(raw)); !errors.Is(err, proto.ErrControl) {

@@ -35,6 +35,17 @@ type Instance struct {
 	LastSeenAt  *time.Time `json:"lastSeenAt,omitempty"`
 	LatencyMs   float64    `json:"latencyMs" doc:"Round trip between relay and agent; 0 while unknown."`
 	InFlight    int        `json:"inFlight" doc:"Requests under way."`
+	// Config is absent while the machine is not connected to this relay.
+	Config *InstanceConfig `json:"config,omitempty" doc:"Which configuration it runs with; absent while that is not known."`
+}
+
+// InstanceConfig is what a machine says of its agent.yaml.
+type InstanceConfig struct {
+	Version      string     `json:"version" doc:"The same for the same values."`
+	LoadedAt     time.Time  `json:"loadedAt" doc:"By the machine's own clock."`
+	Error        string     `json:"error,omitempty" doc:"Why the last edit was not taken, a fault a line. What was in use before stays in use."`
+	Since        *time.Time `json:"since,omitempty" doc:"When the machine saw the error."`
+	NeedsRestart []string   `json:"needsRestart,omitempty" doc:"Keys that only a new run of the agent takes."`
 }
 
 type agentAnswer struct{ Body Agent }
@@ -63,9 +74,13 @@ func agentResource(a registry.Agent) Agent {
 }
 
 func instanceResource(in registry.Instance) Instance {
-	return Instance{ID: in.ID, Hostname: in.Hostname, OS: in.OS, Arch: in.Arch, Version: in.Version,
+	out := Instance{ID: in.ID, Hostname: in.Hostname, OS: in.OS, Arch: in.Arch, Version: in.Version,
 		Online: in.Online, EnrolledAt: in.EnrolledAt, ConnectedAt: ifSet(in.ConnectedAt), LastSeenAt: ifSet(in.LastSeenAt),
 		InFlight: in.InFlight, LatencyMs: float64(in.Latency.Microseconds()) / 1000}
+	if c := in.Config; c != nil {
+		out.Config = &InstanceConfig{Version: c.Version, LoadedAt: c.LoadedAt, Error: c.Error, Since: ifSet(c.Since), NeedsRestart: c.NeedsRestart}
+	}
+	return out
 }
 
 func ifSet(t time.Time) *time.Time {

@@ -30,6 +30,8 @@ type Instance struct {
 	// Policy is what its site lets be reached through it, in short; nil: it has
 	// not said.
 	Policy *proto.PolicySummary
+	// Config is whether it is at what its agent.yaml says; nil: it has not said.
+	Config *proto.ConfigState
 }
 
 // Directory knows who is enrolled. Package registry implements it.

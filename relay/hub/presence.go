@@ -108,12 +108,12 @@ func (h *Hub) Instances(agentID string) []Instance {
 
 func instancesOf(tunnels []*tunnel) []Instance {
 	var all []Instance
-	var policyAt []time.Time // when Policy was told, for each of all
+	var policyAt, configAt []time.Time // when Policy and Config were told, for each of all
 	for _, t := range tunnels {
 		i := slices.IndexFunc(all, func(in Instance) bool { return in.ID == t.hello.InstanceID })
 		if i < 0 {
 			all = append(all, Instance{ID: t.hello.InstanceID, ConnectedAt: t.connectedAt})
-			policyAt = append(policyAt, time.Time{})
+			policyAt, configAt = append(policyAt, time.Time{}), append(configAt, time.Time{})
 			i = len(all) - 1
 		}
 		in := &all[i]
@@ -127,6 +127,9 @@ func instancesOf(tunnels []*tunnel) []Instance {
 		}
 		if p, at := t.policySummary(); at.After(policyAt[i]) {
 			in.Policy, policyAt[i] = p, at
+		}
+		if c, at := t.configState(); at.After(configAt[i]) {
+			in.Config, configAt[i] = c, at
 		}
 		inFlight, _ := t.busy()
 		in.InFlight += inFlight

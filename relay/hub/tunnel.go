@@ -40,6 +40,8 @@ type tunnel struct {
 	reason   string               // why this end closed it
 	policy   *proto.PolicySummary // of the agent's site; nil: not told
 	policyAt time.Time            // when it was told
+	config   *proto.ConfigState   // of the agent; nil: not told
+	configAt time.Time            // when it was told
 	inFlight int
 }
 
@@ -102,6 +104,11 @@ func (t *tunnel) told(raw []byte) error {
 		t.policy, t.policyAt = m, t.hub.opts.Clock()
 		t.mu.Unlock()
 		t.hub.changed(t)
+	case *proto.ConfigState:
+		t.mu.Lock()
+		t.config, t.configAt = m, t.hub.opts.Clock()
+		t.mu.Unlock()
+		t.hub.changed(t)
 	}
 	return nil
 }
@@ -111,6 +118,13 @@ func (t *tunnel) policySummary() (*proto.PolicySummary, time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.policy, t.policyAt
+}
+
+// configState is what the agent last said of its configuration, and when.
+func (t *tunnel) configState() (*proto.ConfigState, time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.config, t.configAt
 }
 
 // end says for a person how the tunnel ended.

@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"sallyport/proto"
@@ -27,6 +28,23 @@ type machineRow struct {
 	Status                          agentStatus
 	LatencyMs                       float64
 	InFlight                        int
+	Config                          *proto.ConfigState // nil: not known
+}
+
+// Faults are what is wrong with the last edit of the machine's agent.yaml.
+func (m machineRow) Faults() []string {
+	if m.Config == nil || m.Config.Error == "" {
+		return nil
+	}
+	return strings.Split(m.Config.Error, "\n")
+}
+
+// Waits are the keys of agent.yaml that wait for a restart.
+func (m machineRow) Waits() string {
+	if m.Config == nil {
+		return ""
+	}
+	return strings.Join(m.Config.NeedsRestart, ", ")
 }
 
 type historyRow struct {
@@ -69,7 +87,7 @@ func (h *handler) agentPage(w http.ResponseWriter, r *http.Request, actor accoun
 }
 
 func machineRowOf(in registry.Instance) machineRow {
-	row := machineRow{ID: in.ID, Hostname: in.Hostname, OS: systemName(in.OS), Arch: in.Arch, Version: in.Version, LatencyMs: msOf(in.Latency), InFlight: in.InFlight}
+	row := machineRow{ID: in.ID, Hostname: in.Hostname, OS: systemName(in.OS), Arch: in.Arch, Version: in.Version, LatencyMs: msOf(in.Latency), InFlight: in.InFlight, Config: in.Config}
 	switch {
 	case in.Online:
 		row.Status = agentStatus{Status: "online", Word: "Online", Detail: "since", Since: in.ConnectedAt}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/proto"
 	"sallyport/relay/hub"
 	"sallyport/relay/registry"
 )
@@ -50,6 +51,23 @@ func TestAnAgentIsInstalledByOneCommand(t *testing.T) {
 		t.Errorf("remove the machine: %d", a.status)
 	}
 	c.get("/agents/"+enrolled.AgentID).contains(t, "No machine is enrolled yet")
+}
+
+func TestAFaultyEditOfTheSitesConfigurationIsShown(t *testing.T) {
+	r := newRig(t)
+	c := r.client()
+	agent, enrolled := r.agent("Plant 2", "erp-gw-01")
+	in := hub.Instance{ID: enrolled[0].InstanceID, Hostname: "erp-gw-01", OS: "linux", Arch: "amd64", Version: "0.1.0", ConnectedAt: time.Now(), LastSeenAt: time.Now()}
+	in.Config = &proto.ConfigState{Version: "0a1b2c3d", LoadedAt: time.Now()}
+	r.connect(agent.ID, in)
+	if a := c.get("/agents/" + agent.ID); strings.Contains(a.body, "agent.yaml") {
+		t.Error("nothing is wrong, and it says so")
+	}
+	in.Config = &proto.ConfigState{Version: "0a1b2c3d", LoadedAt: time.Now(), Since: time.Now(), NeedsRestart: []string{"relay"},
+		Error: "agent.yaml:2: unknown key \"prxoy\"; did you mean \"proxy\"?\nagent.yaml:4: <b>"}
+	r.connect(agent.ID, in)
+	c.get("/agents/"+agent.ID).contains(t, "The last edit of agent.yaml was not taken", "agent.yaml:2: unknown key &#34;prxoy&#34;; did you mean &#34;proxy&#34;?",
+		"<li>agent.yaml:4: &lt;b&gt;</li>", "Needs a restart of the agent: relay")
 }
 
 func TestAnAgentInUseIsNotRemoved(t *testing.T) {
