@@ -27,7 +27,10 @@ func TestAnAgentIsInstalledByOneCommand(t *testing.T) {
 		t.Fatalf("create: %d to %s", a.status, install)
 	}
 	a = c.post(install, nil)
-	a.contains(t, "sallyport-agent enroll --relay "+r.url+" --code ", "Waiting for the agent", `id="sys-windows"`)
+	a.contains(t, "curl -fsSL "+r.url+"/install.sh | sudo sh -s -- --code ", "It fetches the agent from this relay, checks it, and installs it as a service.",
+		"Waiting for the agent", `id="sys-windows"`, `id="sys-docker"`)
+	// The rig's relay has no program for macOS.
+	a.contains(t, "sallyport-agent enroll --relay "+r.url+" --code ", "In Terminal, where sallyport-agent is installed.")
 	code, _, _ := strings.Cut(between(a.body, "--code ", "<"), " ")
 	follow := strings.ReplaceAll(between(a.body, `data-live-from="`, `"`), "&#43;", "+")
 

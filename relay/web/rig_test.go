@@ -72,7 +72,8 @@ func newRig(t *testing.T) *rig {
 	must(t, err)
 	var keeper *session.Keeper
 	r.registry = registry.New(registry.Options{Store: db, Vault: keys, Events: r.events, PublicURL: public, RelayID: "test",
-		Presence: registry.PresenceFunc(r.instances), Clock: time.Now, Log: log,
+		Installable: func() registry.Installable { return registry.Installable{Linux: true, Windows: true, Docker: true} },
+		Presence:    registry.PresenceFunc(r.instances), Clock: time.Now, Log: log,
 		DropSession: func(ctx context.Context, workspaceID, connectionID string) error {
 			return keeper.Drop(ctx, workspaceID, connectionID)
 		}})
