@@ -86,7 +86,11 @@ func (f *framer) Write(p []byte) (int, error) {
 	}
 	switch {
 	case f.body:
-		return f.WriteHeld(p)
+		n, err := f.WriteHeld(p)
+		if err != nil && f.session.windows != nil {
+			f.turn.Unlock() // no body will follow
+		}
+		return n, err
 	case f.session.writers.Load() > 1 || len(p) > smallFrame:
 		return f.Conn.Write(p)
 	default:
