@@ -332,6 +332,26 @@ func TestMessageThatIsNoControlMessageEndsTheTunnel(t *testing.T) {
 	}
 }
 
+// TestControlMessageMayComeWithTheProof: nothing keeps an agent from sending one
+// before the relay has made a tunnel of the connection.
+func TestControlMessageMayComeWithTheProof(t *testing.T) {
+	s := newStand(t, nil)
+	for range 20 {
+		ws := s.dial(t)
+		hello := encode(t, s.hello())
+		write(t, ws, hello)
+		challenge := read(t, ws)
+		write(t, ws, encode(t, &proto.Proof{Signature: proto.Sign(s.key, hello, challenge)}))
+		write(t, ws, []byte(`{"type":"rest","n":1}`))
+		if _, err := proto.Expect[*proto.Welcome](read(t, ws)); err != nil {
+			t.Fatal(err)
+		}
+		s.awaitTunnels(t, 1)
+		_ = ws.Close()
+		s.awaitTunnels(t, 0)
+	}
+}
+
 // TestCloseEndsHandshakes: nobody who merely dawdles may hold up the stop.
 func TestCloseEndsHandshakes(t *testing.T) {
 	s := newStand(t, func(o *hub.Options) { o.StepTimeout = time.Hour })

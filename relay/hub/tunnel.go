@@ -98,7 +98,10 @@ func (t *tunnel) told(raw []byte) error {
 			t.hub.changed(t)
 		}
 	case *proto.Rest:
-		return t.session.Rested(m.N)
+		t.mu.Lock() // open may be about to set it
+		session := t.session
+		t.mu.Unlock()
+		return session.Rested(m.N)
 	case *proto.PolicySummary:
 		t.mu.Lock()
 		t.policy, t.policyAt = m, t.hub.opts.Clock()
