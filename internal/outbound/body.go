@@ -30,7 +30,7 @@ func (b *answerBody) Read(p []byte) (int, error) {
 	} else {
 		b.failed = b.exchange.failBody(err)
 	}
-	b.exchange.cancel()
+	b.exchange.over()
 	return n, b.failed
 }
 
@@ -41,6 +41,6 @@ func (b *answerBody) Close() error {
 		b.failed = http.ErrBodyReadAfterClose
 	}
 	err := b.ReadCloser.Close()
-	b.exchange.cancel()
+	b.exchange.over()
 	return err
 }

@@ -26,6 +26,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -71,9 +72,10 @@ type Options struct {
 // Transport is an http.RoundTripper that performs requests against targets. It
 // is safe for concurrent use.
 type Transport struct {
-	kept  pools
-	log   *zap.Logger
-	clock func() time.Time
+	kept   pools
+	closed atomic.Bool
+	log    *zap.Logger
+	clock  func() time.Time
 }
 
 // New makes a Transport. Close it to drop the connections that it keeps alive.
@@ -113,8 +115,11 @@ func New(o Options) *Transport {
 }
 
 // Close drops the connections that wait for a next request. Those in use end
-// with their request.
-func (t *Transport) Close() { t.kept.closeIdle() }
+// with their request. One that comes later all the same is performed.
+func (t *Transport) Close() {
+	t.closed.Store(true)
+	t.kept.closeIdle()
+}
 
 // RoundTrip performs req. Its error, and that of reading the answer's body, is
 // a *proto.Error.
@@ -132,13 +137,22 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := t.kept.of(ctx).RoundTrip(x.outgoing(req))
 	if err != nil {
 		failed := x.fail(err)
-		cancel()
+		x.over()
 		return nil, failed
 	}
 	x.answer(resp)
 	resp.Request = req
 	t.logDial(x)
 	return resp, nil
+}
+
+// over gives back what the exchange used. By now its connection waits for the
+// next request, which does not come where the transport was closed meanwhile.
+func (x *exchange) over() {
+	x.cancel()
+	if x.transport.closed.Load() {
+		x.transport.kept.closeIdle()
+	}
 }
 
 // requestTimeout reads proto.HeaderTimeout; 0 means none.
@@ -201,7 +215,7 @@ func (x *exchange) answer(resp *http.Response) {
 	proto.Strip(resp.Trailer)
 	resp.Header[proto.HeaderTiming] = []string{proto.FormatTiming(x.timing())}
 	if resp.Body == http.NoBody && len(resp.Trailer) == 0 {
-		x.cancel()
+		x.over()
 		return
 	}
 	resp.Body = &answerBody{ReadCloser: resp.Body, exchange: x, resp: resp}
