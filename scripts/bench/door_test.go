@@ -59,7 +59,7 @@ func TestMeasurementsCountWhatTheyDid(t *testing.T) {
 	server := httptest.NewServer(application())
 	defer server.Close()
 	d := &door{url: server.URL, header: http.Header{"Cookie": {session.Name + "=" + session.Value}}}
-	p := plan{smallFor: 20 * time.Millisecond, loadedFor: 20 * time.Millisecond, bulk: 2 << 20, farBulk: 1 << 20, coldTimes: 2, testTimes: 2}
+	p := plan{smallFor: 200 * time.Millisecond, loadedFor: 20 * time.Millisecond, bulk: 2 << 20, farBulk: 1 << 20, coldTimes: 2, testTimes: 2}
 	for name, m := range map[string]struct {
 		measure func(context.Context, *door, plan) (sample, error)
 		values  int

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -201,10 +202,12 @@ func TestThroughTheFirewall(t *testing.T) {
 func (s *stage) noSecrets(t *testing.T, secrets ...string) {
 	t.Helper()
 	for name, log := range map[string]*testkit.Log{"relay": s.relayLog, "agent": s.agentLog} {
-		text := log.String()
-		if !strings.Contains(text, `"debug"`) && !strings.Contains(text, `"DEBUG"`) {
-			t.Errorf("the %s did not log at debug level, so that this shows nothing", name)
-		}
+		testkit.Eventually(t, 10*time.Second, "the "+name+"'s log shows something", func() error {
+			if text := log.String(); !strings.Contains(text, `"debug"`) && !strings.Contains(text, `"DEBUG"`) {
+				return errors.New("it has nothing at debug level")
+			}
+			return nil
+		})
 		for _, secret := range secrets {
 			for _, form := range []string{secret, base64.StdEncoding.EncodeToString([]byte(secret))} {
 				if found := log.Lines(form); len(found) > 0 {
@@ -238,5 +241,21 @@ func TestThroughTheFirewallOnPostgreSQL(t *testing.T) {
 	if now := s.sessionID(t, id); now != session {
 		t.Errorf("session %s became %s", session, now)
 	}
+	s.awaitLog(t)
 	s.noSecrets(t, samplePassword, s.token)
+}
+
+// awaitLog waits until the relay, which is running, has written its log.
+func (s *stage) awaitLog(t *testing.T) {
+	t.Helper()
+	// Lines gather before they are written: the last one has all others before it.
+	last := s.proxyRequest(t, "GET", "con_unknown", "/", nil)
+	last.Header.Set("X-Request-Id", "the-last-of-all")
+	s.send(t, last)
+	testkit.Eventually(t, 10*time.Second, "the relay's log is written", func() error {
+		if len(s.relayLog.Lines("the-last-of-all")) == 0 {
+			return errors.New("its last line is not there")
+		}
+		return nil
+	})
 }
