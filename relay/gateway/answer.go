@@ -16,15 +16,31 @@ import (
 // socket fills at most.
 var copyBuffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
 
+// heldBack is how much of an answer net/http keeps in its buffer, in bytes, until
+// more follows.
+const heldBack = 4 << 10
+
 // pass sends the application's answer on and reports whether all of it went.
-func (p *passage) pass(resp *http.Response) (complete bool) {
-	p.writeHeader(resp)
+// One whose length is known begins with the first of its body: net/http keeps
+// the header back until then anyway, and of one that breaks off before that the
+// caller can still be told, which is what failure is for.
+func (p *passage) pass(resp *http.Response) (complete bool, failure *proto.Error) {
 	stream := p.isStream(resp)
-	if stream && p.flush() != nil {
-		return true // the caller is gone: there is nobody to tell
+	if stream {
+		p.writeHeader(resp)
+		if p.flush() != nil {
+			return true, nil // the caller is gone: there is nobody to tell
+		}
 	}
-	if err := p.copyBody(resp.Body, stream); err != nil {
-		return errors.Is(err, errCallerGone)
+	begun, err := p.copyBody(resp, stream)
+	switch {
+	case err == nil:
+	case !begun:
+		failure := p.failure(err)
+		failure.Outcome = proto.OutcomeSent // it was answered
+		return true, failure
+	default:
+		return errors.Is(err, errCallerGone), nil
 	}
 	if resp.ContentLength >= 0 {
 		// It is complete: the caller need not wait for what is noted of it.
@@ -35,7 +51,7 @@ func (p *passage) pass(resp *http.Response) (complete bool) {
 			p.w.Header()[http.TrailerPrefix+name] = values
 		}
 	}
-	return true
+	return true, nil
 }
 
 func (p *passage) writeHeader(resp *http.Response) {
@@ -119,26 +135,35 @@ func (p *passage) prefix() string {
 
 var errCallerGone = errors.New("the caller has gone")
 
-// copyBody copies until the answer's end. It tells a caller that can't be
-// written to from an answer that can't be read.
-func (p *passage) copyBody(body io.Reader, flush bool) error {
+// copyBody copies until the answer's end, and writes the header before the first
+// of it, where that is still to be done; begun is whether it is done. It tells a
+// caller that can't be written to from an answer that can't be read.
+func (p *passage) copyBody(resp *http.Response, begun bool) (bool, error) {
 	buf := copyBuffers.Get().(*[]byte)
 	defer copyBuffers.Put(buf)
-	for {
-		n, err := body.Read(*buf)
+	stream := begun
+	for left := resp.ContentLength; ; {
+		n, err := resp.Body.Read(*buf)
+		if !begun && (n > 0 || err == io.EOF) {
+			p.writeHeader(resp)
+			begun = true
+		}
 		if n > 0 {
 			if _, werr := p.w.Write((*buf)[:n]); werr != nil {
-				return errCallerGone
+				return begun, errCallerGone
 			}
-			if flush && p.flush() != nil {
-				return errCallerGone
+			left -= int64(n)
+			// Little at a time means that it is made as time goes by, whether
+			// or not its length was known.
+			if (stream || n < heldBack && left > 0) && p.flush() != nil {
+				return begun, errCallerGone
 			}
 		}
 		if err == io.EOF {
-			return nil
+			return begun, nil
 		}
 		if err != nil {
-			return err
+			return begun, err
 		}
 	}
 }
@@ -151,8 +176,9 @@ func (p *passage) flush() error {
 	return err
 }
 
-// isStream reports whether each piece is sent on as it comes: events, and all
-// whose length is not known beforehand, since they may be made as time goes by.
+// isStream reports whether the header and each piece are sent on as they come:
+// events, and all whose length is not known beforehand, since they may be made as
+// time goes by.
 func (p *passage) isStream(resp *http.Response) bool {
 	switch {
 	case p.r.Method == http.MethodHead || resp.ContentLength == 0:

@@ -57,7 +57,12 @@ func (p *passage) run(rawQuery string) (result string, complete bool) {
 	} else {
 		defer p.keep()
 	}
-	return result, p.pass(resp)
+	complete, failure := p.pass(resp)
+	if failure != nil {
+		p.refuse(failure)
+		result = string(failure.Code)
+	}
+	return result, complete
 }
 
 // answer is the application's answer, by a session that it accepts.

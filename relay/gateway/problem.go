@@ -14,6 +14,7 @@ import (
 
 // problem is RFC 9457's problem document with our members.
 type problem struct {
+	Type      string            `json:"type"`
 	Title     string            `json:"title"`
 	Status    int               `json:"status"`
 	Detail    string            `json:"detail"`
@@ -35,7 +36,7 @@ func (p *passage) refuse(e *proto.Error) {
 		title = "Request canceled"
 	}
 	body, err := json.Marshal(problem{
-		Title: title, Status: status, Detail: e.Detail, Code: e.Code, Hint: e.Hint,
+		Type: "about:blank", Title: title, Status: status, Detail: e.Detail, Code: e.Code, Hint: e.Hint,
 		Outcome: e.Outcome, Reason: e.Reason, Facts: e.Facts, RequestID: p.requestID,
 	})
 	if err != nil { // strings and numbers can always be written

@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"bufio"
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"sallyport/proto"
 )
 
 func TestBodiesStreamBothWays(t *testing.T) {
@@ -63,6 +67,63 @@ func TestAnAnswerThatBreaksOffBreaksOffForTheCaller(t *testing.T) {
 		if n, err := io.Copy(io.Discard, resp.Body); !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("%s: read %d bytes and %v", path, n, err)
 		}
+	}
+}
+
+// What has come of an answer is not withheld until the rest follows, whether or
+// not its length is known.
+func TestPiecesOfAnAnswerOfKnownLengthAreNotHeldBack(t *testing.T) {
+	s := newSite(t, nil)
+	rest := make(chan struct{})
+	s.mux.HandleFunc("/base/piecemeal", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "8")
+		_, _ = io.WriteString(w, "half")
+		_ = http.NewResponseController(w).Flush()
+		select {
+		case <-rest:
+		case <-r.Context().Done():
+		}
+		_, _ = io.WriteString(w, "rest")
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	req, _ := http.NewRequestWithContext(ctx, "GET", s.relay.URL+prefix+"/piecemeal", nil)
+	resp, err := s.relay.Client().Transport.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	half := make([]byte, 4)
+	if _, err := io.ReadFull(resp.Body, half); err != nil || string(half) != "half" {
+		t.Fatalf("first %q, %v", half, err)
+	}
+	close(rest)
+	if got := text(t, resp); got != "rest" {
+		t.Errorf("then %q", got)
+	}
+}
+
+// Of an answer that breaks off before anything went to the caller he is told in
+// words, and what became of the request.
+func TestAnAnswerThatBreaksOffBeforeItsBodyIsAFailureWithAnOutcome(t *testing.T) {
+	s := newSite(t, nil)
+	s.mux.HandleFunc("/base/promised", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		w.Header().Set("X-App", "yes")
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	})
+	resp := s.do(t, "POST", "/promised", strings.NewReader("{}"))
+	var got problem
+	if err := json.NewDecoder(resp.Body).Decode(&got); err != nil {
+		t.Fatal(err)
+	}
+	if resp.StatusCode != http.StatusBadGateway || got.Code != proto.CodeTargetUnreachable || got.Outcome != proto.OutcomeSent ||
+		resp.Header.Get(proto.HeaderError) != string(got.Code) || resp.Header.Get("X-App") != "" {
+		t.Errorf("%s %v %+v", resp.Status, resp.Header, got)
+	}
+	if s.reached.Load() != 1 {
+		t.Errorf("the application was asked %d times", s.reached.Load())
 	}
 }
 
