@@ -43,8 +43,12 @@ func newRun(w World) *cobra.Command {
 	return cmd
 }
 
+// garbageHeadroom is how much garbage the agent lets gather, in bytes: it is to
+// be a small guest on its machine.
+const garbageHeadroom = 16 << 20
+
 func run(ctx context.Context, c config.Config, again reloading, w World) error {
-	gcpace.Relax()
+	gcpace.Relax(garbageHeadroom)
 	lines, err := openLogs(ctx, c, w)
 	if err != nil {
 		return err

@@ -36,11 +36,15 @@ func newServe(o outside) *cobra.Command {
 	return cmd
 }
 
+// garbageHeadroom is how much garbage the relay lets gather, in bytes: little
+// beside what a busy one holds.
+const garbageHeadroom = 64 << 20
+
 // serve runs the relay until ctx ends. Then it lets everybody move to another
 // relay, where a drain delay is set, and requests under way finish within the
 // drain timeout.
 func serve(ctx context.Context, c *config.Config, o outside) (err error) {
-	gcpace.Relax()
+	gcpace.Relax(garbageHeadroom)
 	lines := logging.Buffered(o.err)
 	defer lines.Close()
 	log, _, err := logging.New(logging.Options{Format: c.LogFormat, Level: c.LogLevel, Output: lines})
