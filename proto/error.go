@@ -144,6 +144,10 @@ const (
 // pinned and shown (fingerprints).
 const ReasonPinMismatch Reason = "pin_mismatch" // target_tls: another certificate than the pinned one
 
+// ReasonClientCertificate: target_tls, the target wants a certificate of its
+// caller. Facts: address.
+const ReasonClientCertificate Reason = "client_certificate"
+
 // Error is a failed request, as it travels from the agent to the relay and on
 // to the caller. Every road (see package relay/road) fails with one.
 type Error struct {

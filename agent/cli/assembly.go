@@ -19,6 +19,7 @@ import (
 	"sallyport/agent/policy"
 	"sallyport/agent/reload"
 	"sallyport/agent/secret"
+	"sallyport/agent/trust"
 	"sallyport/internal/buildinfo"
 	"sallyport/internal/outbound"
 	"sallyport/proto"
@@ -122,18 +123,34 @@ func prepare(c config.Config, w World, log *zap.Logger) (parts, error) {
 	if p.proxy, err = c.RequestProxy(); err != nil {
 		return parts{}, err
 	}
-	authorities, err := c.TargetAuthorities()
-	if err != nil {
-		return parts{}, err
-	}
 	if p.rules, err = c.Policy.Compile(); err != nil {
 		return parts{}, err
 	}
 	if p.secrets, err = c.PrepareSecrets(); err != nil {
 		return parts{}, err
 	}
-	p.transport = outbound.New(outbound.Options{RootCAs: authorities, Proxy: p.proxy, Log: log.Named("outbound")})
+	if p.transport, err = newTransport(c, p.proxy, log); err != nil {
+		return parts{}, err
+	}
 	return p, nil
+}
+
+// newTransport is what performs requests against applications, with what the
+// site trusts of them.
+func newTransport(c config.Config, proxy func(*http.Request) (*url.URL, error), log *zap.Logger) (*outbound.Transport, error) {
+	authorities, err := c.TargetAuthorities()
+	if err != nil {
+		return nil, err
+	}
+	clients := make([]trust.Client, len(c.ClientCertificates))
+	for i, each := range c.ClientCertificates {
+		clients[i] = trust.Client(each)
+	}
+	hosts, err := trust.New(c.DataDir, clients)
+	if err != nil {
+		return nil, err
+	}
+	return outbound.New(outbound.Options{RootCAs: authorities, Proxy: proxy, HostTLS: hosts.TLS, TrustCommand: trustCommand, Log: log.Named("outbound")}), nil
 }
 
 // road is the way to applications that the parts make: the policy, which has to
@@ -149,16 +166,16 @@ func newTargets(c config.Config, log *zap.Logger) (*outbound.Transport, *policy.
 	if err != nil {
 		return nil, nil, err
 	}
-	authorities, err := c.TargetAuthorities()
-	if err != nil {
-		return nil, nil, err
-	}
 	rules, err := c.Policy.Compile()
 	if err != nil {
 		return nil, nil, err
 	}
 	engine := policy.NewEngine(rules, policy.Options{Proxy: proxy, Resolver: net.DefaultResolver})
-	return outbound.New(outbound.Options{RootCAs: authorities, Proxy: proxy, Log: log}), engine, nil
+	if log == nil {
+		log = zap.NewNop()
+	}
+	transport, err := newTransport(c, proxy, log)
+	return transport, engine, err
 }
 
 // hostname is this machine's name, as the relay's pages show it.

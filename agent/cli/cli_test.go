@@ -12,6 +12,7 @@ import (
 	"github.com/gorilla/websocket"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"sallyport/internal/outbound"
 	"sallyport/proto"
 )
 
@@ -46,6 +47,7 @@ func TestCommands(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("RELAY", relay.URL)
 			e.Setenv("SECURE", secure.URL)
+			e.Setenv("FINGERPRINT", outbound.FingerprintOf(secure.Certificate().Raw).String())
 			e.Setenv("SITE", site.URL)
 			e.Setenv("GOODRELAY", good.URL)
 			e.Setenv("MOVED", moved.URL)

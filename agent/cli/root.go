@@ -62,7 +62,7 @@ func newRoot(w World) *cobra.Command {
 		SilenceErrors: true, // Main prints them, once
 	}
 	root.AddCommand(newInstall(w), newUninstall(w), newStart(w), newStop(w), newRestart(w))
-	root.AddCommand(newEnroll(w), newRun(w), newStatus(w), newPause(w), newResume(w), newLedger(w), newLogs(w), newDoctor(w), newPolicy(w), newConfig(w), newReload(w), newVersion(w))
+	root.AddCommand(newEnroll(w), newRun(w), newStatus(w), newPause(w), newResume(w), newLedger(w), newLogs(w), newDoctor(w), newPolicy(w), newTrust(w), newConfig(w), newReload(w), newVersion(w))
 	return root
 }
 

@@ -24,33 +24,35 @@ import (
 
 // Config is agent.yaml. Example documents each key.
 type Config struct {
-	Relay               string  `yaml:"relay"`
-	DataDir             string  `yaml:"dataDir"`
-	CAFile              string  `yaml:"caFile"`
-	AllowPlaintextRelay bool    `yaml:"allowPlaintextRelay"`
-	Proxy               string  `yaml:"proxy"`
-	ProxyUser           string  `yaml:"proxyUser"`
-	ProxyPasswordFile   string  `yaml:"proxyPasswordFile"`
-	ProxyKeytab         string  `yaml:"proxyKeytab"`
-	ProxyDomain         string  `yaml:"proxyDomain"`
-	ProxyCAFile         string  `yaml:"proxyCaFile"`
-	TargetProxy         string  `yaml:"targetProxy"`
-	TargetCAFile        string  `yaml:"targetCaFile"`
-	MaxRequestBody      string  `yaml:"maxRequestBody"`
-	LogLevel            string  `yaml:"logLevel"`
-	LogFormat           string  `yaml:"logFormat"`
-	LogFile             string  `yaml:"logFile"`
-	LogMaxSize          string  `yaml:"logMaxSize"`
-	LogMaxFiles         string  `yaml:"logMaxFiles"`
-	LogMaxAge           string  `yaml:"logMaxAge"`
-	RemoteLogs          bool    `yaml:"remoteLogs"`
-	LedgerMaxSize       string  `yaml:"ledgerMaxSize"`
-	LedgerMaxFiles      string  `yaml:"ledgerMaxFiles"`
-	LedgerMaxAge        string  `yaml:"ledgerMaxAge"`
-	StatusListen        string  `yaml:"statusListen"`
-	Policy              Policy  `yaml:"policy"`
-	Secrets             Secrets `yaml:"secrets"`
-	Vault               Vault   `yaml:"vault"`
+	Relay               string              `yaml:"relay"`
+	DataDir             string              `yaml:"dataDir"`
+	CAFile              string              `yaml:"caFile"`
+	AllowPlaintextRelay bool                `yaml:"allowPlaintextRelay"`
+	Proxy               string              `yaml:"proxy"`
+	ProxyUser           string              `yaml:"proxyUser"`
+	ProxyPasswordFile   string              `yaml:"proxyPasswordFile"`
+	ProxyKeytab         string              `yaml:"proxyKeytab"`
+	ProxyDomain         string              `yaml:"proxyDomain"`
+	ProxyCAFile         string              `yaml:"proxyCaFile"`
+	TargetProxy         string              `yaml:"targetProxy"`
+	TargetCAFile        string              `yaml:"targetCaFile"`
+	TargetCAFiles       []string            `yaml:"targetCaFiles"`
+	ClientCertificates  []ClientCertificate `yaml:"clientCertificates"`
+	MaxRequestBody      string              `yaml:"maxRequestBody"`
+	LogLevel            string              `yaml:"logLevel"`
+	LogFormat           string              `yaml:"logFormat"`
+	LogFile             string              `yaml:"logFile"`
+	LogMaxSize          string              `yaml:"logMaxSize"`
+	LogMaxFiles         string              `yaml:"logMaxFiles"`
+	LogMaxAge           string              `yaml:"logMaxAge"`
+	RemoteLogs          bool                `yaml:"remoteLogs"`
+	LedgerMaxSize       string              `yaml:"ledgerMaxSize"`
+	LedgerMaxFiles      string              `yaml:"ledgerMaxFiles"`
+	LedgerMaxAge        string              `yaml:"ledgerMaxAge"`
+	StatusListen        string              `yaml:"statusListen"`
+	Policy              Policy              `yaml:"policy"`
+	Secrets             Secrets             `yaml:"secrets"`
+	Vault               Vault               `yaml:"vault"`
 }
 
 // Example is an agent.yaml with every key, its meaning and its default.
@@ -101,6 +103,21 @@ targetProxy: none
 
 # A PEM file of authorities to trust for applications, besides the system's.
 # targetCaFile: /etc/ssl/plant-ca.pem
+
+# More such files. A single certificate that nobody vouches for is pinned by
+# "sallyport-agent trust URL" instead.
+# targetCaFiles: [/etc/ssl/lab-ca.pem, /etc/ssl/branch-ca.pem]
+
+# Certificates that the agent shows to applications which ask for one, by host: a
+# name, *.names or an address, with :PORT where only that is meant. Keys are in
+# files readable by the agent's user only; after a change run "reload".
+clientCertificates:
+  # - host: erp.plant2.internal
+  #   certFile: /etc/sallyport-agent/erp.pem
+  #   keyFile: /etc/sallyport-agent/erp.key
+  # - host: "*.lab.plant2.internal"
+  #   pfxFile: /etc/sallyport-agent/lab.pfx
+  #   passwordFile: /etc/sallyport-agent/lab.password
 
 # The longest body of a request that is sent on to an application, such as 500MB
 # or 2GiB. What is longer is refused. Default: no limit but the relay's own.
@@ -248,20 +265,41 @@ func proxyFunc(value string) (func(*url.URL) (*url.URL, error), error) {
 
 // TargetAuthorities are those trusted for applications; nil means the system's.
 func (c Config) TargetAuthorities() (*x509.CertPool, error) {
-	return authorities("targetCaFile", c.TargetCAFile)
+	var pool *x509.CertPool
+	var err error
+	if c.TargetCAFile != "" {
+		if pool, err = withAuthorities(nil, "targetCaFile", c.TargetCAFile); err != nil {
+			return nil, err
+		}
+	}
+	for _, file := range c.TargetCAFiles {
+		if pool, err = withAuthorities(pool, "targetCaFiles", file); err != nil {
+			return nil, err
+		}
+	}
+	return pool, nil
 }
 
-func authorities(key, file string) (*x509.CertPool, error) {
-	if file == "" {
-		return nil, nil
-	}
+// ClientCertificate is a certificate that is shown to a host: certFile and
+// keyFile (PEM), or pfxFile (PKCS #12) and the file of its password.
+type ClientCertificate struct {
+	Host         string `yaml:"host"`
+	CertFile     string `yaml:"certFile,omitempty"`
+	KeyFile      string `yaml:"keyFile,omitempty"`
+	PFXFile      string `yaml:"pfxFile,omitempty"`
+	PasswordFile string `yaml:"passwordFile,omitempty"`
+}
+
+// withAuthorities is pool with those of a PEM file; nil stands for the system's.
+func withAuthorities(pool *x509.CertPool, key, file string) (*x509.CertPool, error) {
 	pem, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", key, err)
 	}
-	pool, err := x509.SystemCertPool()
-	if err != nil { // a machine without any: then these alone
-		pool = x509.NewCertPool()
+	if pool == nil {
+		if pool, err = x509.SystemCertPool(); err != nil { // a machine without any: then these alone
+			pool = x509.NewCertPool()
+		}
 	}
 	if !pool.AppendCertsFromPEM(pem) {
 		return nil, fmt.Errorf("%s: %s holds no certificate in PEM form (lines from BEGIN CERTIFICATE to END CERTIFICATE)", key, file)

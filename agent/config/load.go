@@ -51,6 +51,8 @@ func Options() []Option {
 		{"ledgerMaxAge", "ledger-max-age", "SALLYPORT_LEDGER_MAX_AGE", "and for how long, such as 90d", false},
 		{"statusListen", "status-listen", "SALLYPORT_STATUS_LISTEN", "loopback address for /healthz and /metrics", false},
 		{Key: "policy"}, // this and what follows: of the file alone
+		{Key: "targetCaFiles"},
+		{Key: "clientCertificates"},
 		{Key: "secrets"},
 		{Key: "vault"},
 	}

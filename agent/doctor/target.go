@@ -107,7 +107,7 @@ func explainTarget(r *Result, u *url.URL, err error) {
 	remedy := failed.Hint
 	switch failed.Reason {
 	case proto.ReasonUnknownAuthority, proto.ReasonSelfSigned:
-		remedy = fmt.Sprintf("If %s is your company's own, give the certificate of its authority, or its own, with --target-ca-file (targetCaFile).", u.Hostname())
+		remedy = fmt.Sprintf("If %s is your company's own, give the certificate of its authority with --target-ca-file (targetCaFile), or pin its own: sallyport-agent trust https://%s", u.Hostname(), u.Host)
 	case "":
 		if remedy == "" {
 			remedy = "Check the application's URL, and that it is running."

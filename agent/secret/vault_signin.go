@@ -10,13 +10,14 @@ import (
 	"strings"
 	"time"
 
+	"sallyport/agent/private"
 	"sallyport/proto"
 )
 
 // signedIn is a token to read with. unwanted is one that Vault no longer takes.
 func (a *asking) signedIn(ctx context.Context, unwanted string) (string, *proto.Error) {
 	if a.TokenFile != "" {
-		token, err := readPrivate(a.TokenFile)
+		token, err := private.Read(a.TokenFile, maxValue)
 		if err != nil {
 			return "", a.noSignIn(err, fmt.Sprintf("the file of its token can't be used: %v", err), "Correct tokenFile in agent.yaml, or the file: the agent's user has to own it (mode 0600).")
 		}
@@ -27,7 +28,7 @@ func (a *asking) signedIn(ctx context.Context, unwanted string) (string, *proto.
 	if a.token != "" && a.token != unwanted && a.now().Before(a.until) {
 		return a.token, nil
 	}
-	secretID, err := readPrivate(a.SecretIDFile)
+	secretID, err := private.Read(a.SecretIDFile, maxValue)
 	if err != nil {
 		return "", a.noSignIn(err, fmt.Sprintf("the file of the AppRole's secret id can't be used: %v", err), "Correct secretIdFile in agent.yaml, or the file: the agent's user has to own it (mode 0600).")
 	}

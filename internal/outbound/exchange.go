@@ -46,6 +46,21 @@ type exchange struct {
 	wroteAll  bool
 	answered  bool // a first byte of an answer came
 	earlier   bool // an earlier attempt wrote some of the request
+	wanted    bool // a client certificate, of which there is none, in a handshake
+}
+
+type exchangeKey struct{}
+
+// noCertificate is a tls.Config's GetClientCertificate where there is none: it
+// shows none, and notes that it was asked. A server that insists may end the
+// connection later, and in whatever way.
+func noCertificate(info *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	if x, ok := info.Context().Value(exchangeKey{}).(*exchange); ok {
+		x.mu.Lock()
+		x.wanted = true
+		x.mu.Unlock()
+	}
+	return &tls.Certificate{}, nil
 }
 
 func (x *exchange) hooks() *httptrace.ClientTrace {

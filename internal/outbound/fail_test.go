@@ -167,7 +167,7 @@ func TestFailuresOfTLS(t *testing.T) {
 			c.DNSNames, c.IPAddresses = []string{"erp.plant2.test", "erp2.plant2.test"}, []net.IP{net.IPv4(10, 0, 0, 7)}
 		})), proto.ReasonWrongHost, map[string]string{"names": "erp.plant2.test, erp2.plant2.test, 10.0.0.7"}, []string{"erp2.plant2.test", "another host"}},
 		{"old version", &tls.Config{Certificates: []tls.Certificate{ca.issue(t, nil)}, MaxVersion: tls.VersionTLS11}, proto.ReasonTLSHandshake, nil, []string{"TLS handshake"}},
-		{"client certificate wanted", &tls.Config{Certificates: []tls.Certificate{ca.issue(t, nil)}, ClientAuth: tls.RequireAnyClientCert, MaxVersion: tls.VersionTLS12}, proto.ReasonTLSHandshake, nil, []string{"ended the TLS handshake"}},
+		{"client certificate wanted", &tls.Config{Certificates: []tls.Certificate{ca.issue(t, nil)}, ClientAuth: tls.RequireAnyClientCert, MaxVersion: tls.VersionTLS12}, proto.ReasonClientCertificate, nil, []string{"asks for a client certificate"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			port := serveTLS(t, c.config)

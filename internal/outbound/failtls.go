@@ -20,12 +20,19 @@ func (x *exchange) explainTLS(err error) *proto.Error {
 	e := &proto.Error{Code: proto.CodeTargetTLS, Facts: map[string]string{"address": x.measured.Address}}
 	var (
 		verification *tls.CertificateVerificationError
+		pin          *pinMismatch
 		record       tls.RecordHeaderError
 		op           *net.OpError
 	)
 	switch {
+	case errors.As(err, &pin):
+		x.explainPin(e, pin)
 	case errors.As(err, &verification):
 		x.explainCertificate(e, verification)
+	case x.wanted && !x.answered && x.stage != stageConnect && !isTimeout(err):
+		e.Reason = proto.ReasonClientCertificate
+		e.Detail = fmt.Sprintf("%s asks for a client certificate, of which it was shown none, and ended the connection.", x.called(x.measured.Address))
+		e.Hint = "Configure a client certificate of this host where the request is sent from; for an agent, under clientCertificates in agent.yaml."
 	case errors.As(err, &record) && x.conn == nil:
 		e.Reason = proto.ReasonNotTLS
 		e.Detail = fmt.Sprintf("%s does not speak TLS, and the URI says https.", x.measured.Address)
@@ -46,6 +53,28 @@ func (x *exchange) explainTLS(err error) *proto.Error {
 		return nil
 	}
 	return e
+}
+
+// explainPin is for a pinned host that shows another certificate.
+func (x *exchange) explainPin(e *proto.Error, pin *pinMismatch) {
+	host := x.target.Host
+	e.Reason = proto.ReasonPinMismatch
+	e.Facts["pinned"], e.Facts["shown"] = pin.pinned.String(), pin.shown.String()
+	e.Detail = fmt.Sprintf("The certificate of %s has changed: it is %s, and %s is pinned.", host, pin.shown, pin.pinned)
+	e.Hint = "If it was renewed on purpose, run `" + x.trustCommand() + "` on the machine from which the request is sent, and compare the fingerprint with the application's own; if not, something on the way answers in its place."
+}
+
+// trustCommand is the command that pins the target's certificate.
+func (x *exchange) trustCommand() string {
+	return x.transport.trust + " https://" + x.target.Host
+}
+
+// orTrust adds the command to a hint, where there is one.
+func (x *exchange) orTrust(hint string) string {
+	if x.transport.trust == "" {
+		return hint
+	}
+	return hint + " Or run `" + x.trustCommand() + "` there, which shows this very certificate and pins it."
 }
 
 func isTimeout(err error) bool {
@@ -77,19 +106,19 @@ func (x *exchange) explainCertificate(e *proto.Error, err *tls.CertificateVerifi
 		if len(names) > 0 {
 			e.Detail = fmt.Sprintf("The certificate of %s is for another host: it names %s.", host, strings.Join(names, ", "))
 		}
-		e.Hint = "Use one of the certificate's names as the host of the URI, or have a certificate made for this one."
+		e.Hint = x.orTrust("Use one of the certificate's names as the host of the URI, or have a certificate made for this one.")
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		x.explainValidity(e, invalid.Cert)
 	case errors.As(err, &unknown) && len(chain) == 1 && string(leaf.RawIssuer) == string(leaf.RawSubject):
 		e.Reason = proto.ReasonSelfSigned
 		e.Detail = fmt.Sprintf("The certificate of %s is signed by itself (%s), so nothing proves whose it is.", host, name(leaf.Subject))
-		e.Hint = "Add this certificate to the trusted ones of the machine from which the request is sent."
+		e.Hint = x.orTrust("Add this certificate to the trusted ones of the machine from which the request is sent.")
 	case errors.As(err, &unknown):
 		issuer := name(chain[len(chain)-1].Issuer)
 		e.Reason = proto.ReasonUnknownAuthority
 		e.Facts["issuer"] = issuer
 		e.Detail = fmt.Sprintf("The certificate of %s is signed by an unknown authority, %q.", host, issuer)
-		e.Hint = fmt.Sprintf("Add the certificate of %q to the trusted ones of the machine from which the request is sent; or let the application send its whole chain.", issuer)
+		e.Hint = x.orTrust(fmt.Sprintf("Add the certificate of %q to the trusted ones of the machine from which the request is sent; or let the application send its whole chain.", issuer))
 	default:
 		e.Reason = proto.ReasonTLSHandshake
 		e.Detail = fmt.Sprintf("The certificate of %s was not accepted: %v.", host, err.Err)

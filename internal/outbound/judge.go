@@ -46,24 +46,27 @@ func judgeOf(ctx context.Context) Judge {
 }
 
 // maxClasses is how many classes keep connections at once. Rules of a site
-// mostly make one or two; the bound is for rules that make hundreds.
-const maxClasses = 16
+// mostly make one or two, and so do hosts with TLS settings of their own; the
+// bound is for those that make hundreds.
+const maxClasses = 32
 
-// pools are the kept-alive connections, those of each class by themselves.
+// pools are the kept-alive connections, those of each class by themselves, and
+// those with TLS settings of their own.
 type pools struct {
-	build func() *http.Transport
+	build func(HostTLS) *http.Transport
 
 	mu      sync.Mutex // guards the following
 	classes []pool     // the one used last comes last
 }
 
 type pool struct {
-	class Class
-	base  *http.Transport
+	class   Class
+	special HostTLS
+	base    *http.Transport
 }
 
-// of is the pool of ctx's class.
-func (p *pools) of(ctx context.Context) *http.Transport {
+// of is the pool of ctx's class, and of a host's TLS settings.
+func (p *pools) of(ctx context.Context, special HostTLS) *http.Transport {
 	var class Class
 	if j := judgeOf(ctx); j != nil {
 		class = j.Class()
@@ -72,7 +75,7 @@ func (p *pools) of(ctx context.Context) *http.Transport {
 	defer p.mu.Unlock()
 	last := len(p.classes) - 1
 	for i := last; i >= 0; i-- {
-		if found := p.classes[i]; found.class == class {
+		if found := p.classes[i]; found.class == class && found.special == special {
 			if i != last {
 				p.classes = append(slices.Delete(p.classes, i, i+1), found)
 			}
@@ -90,7 +93,7 @@ func (p *pools) of(ctx context.Context) *http.Transport {
 		p.classes[0].base.CloseIdleConnections()
 		p.classes = slices.Delete(p.classes, 0, 1)
 	}
-	added := pool{class: class, base: p.build()}
+	added := pool{class: class, special: special, base: p.build(special)}
 	p.classes = append(p.classes, added)
 	return added.base
 }

@@ -62,6 +62,12 @@ type Options struct {
 	// Proxy chooses a proxy for a request; nil means none. With Guard it is
 	// not used, since the proxy would resolve the name where no guard sees it.
 	Proxy func(*http.Request) (*url.URL, error)
+	// HostTLS says how TLS differs for some hosts; nil: for none. It must give the
+	// same answer each time, pointers included.
+	HostTLS func(host, port string) HostTLS
+	// TrustCommand is what pins the certificate of a host, whose URL follows it:
+	// the remedy for one that can't be verified. "": there is no such command.
+	TrustCommand string
 	// Resolver looks names up; nil means the system's.
 	Resolver *net.Resolver
 	// Clock is the time by which certificates are judged; nil means time.Now.
@@ -72,15 +78,17 @@ type Options struct {
 // Transport is an http.RoundTripper that performs requests against targets. It
 // is safe for concurrent use.
 type Transport struct {
-	kept   pools
-	closed atomic.Bool
-	log    *zap.Logger
-	clock  func() time.Time
+	kept    pools
+	closed  atomic.Bool
+	log     *zap.Logger
+	clock   func() time.Time
+	hostTLS func(host, port string) HostTLS
+	trust   string // Options.TrustCommand
 }
 
 // New makes a Transport. Close it to drop the connections that it keeps alive.
 func New(o Options) *Transport {
-	t := &Transport{log: o.Log, clock: o.Clock}
+	t := &Transport{log: o.Log, clock: o.Clock, hostTLS: o.HostTLS, trust: o.TrustCommand}
 	if t.log == nil {
 		t.log = zap.NewNop()
 	}
@@ -94,13 +102,13 @@ func New(o Options) *Transport {
 		proxy = nil
 	}
 	dialer := &net.Dialer{Timeout: dialTimeout, Resolver: o.Resolver, ControlContext: g.control}
-	secure := &tls.Config{RootCAs: o.RootCAs, Time: t.clock, MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(0)}
-	t.kept.build = func() *http.Transport {
+	secure := &tls.Config{RootCAs: o.RootCAs, Time: t.clock, MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(0), GetClientCertificate: noCertificate}
+	t.kept.build = func(special HostTLS) *http.Transport {
 		return &http.Transport{
 			Proxy:                  proxy,
 			OnProxyConnectResponse: checkProxyAnswer,
 			DialContext:            meteredDial(dialer),
-			TLSClientConfig:        secure.Clone(), // the session cache is shared
+			TLSClientConfig:        special.apply(secure),
 			TLSHandshakeTimeout:    tlsTimeout,
 			ForceAttemptHTTP2:      true,
 			DisableCompression:     true,
@@ -134,7 +142,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		ctx, cancel = context.WithTimeout(ctx, timeout)
 	}
 	x := &exchange{transport: t, ctx: ctx, cancel: cancel, target: req.URL}
-	resp, err := t.kept.of(ctx).RoundTrip(x.outgoing(req))
+	resp, err := t.kept.of(ctx, t.special(req.URL)).RoundTrip(x.outgoing(req))
 	if err != nil {
 		failed := x.fail(err)
 		x.over()
@@ -171,7 +179,11 @@ func requestTimeout(h http.Header) (time.Duration, error) {
 // outgoing is req as it goes to the target: without what only relay and agent
 // say to each other, and watched by x.
 func (x *exchange) outgoing(req *http.Request) *http.Request {
-	out := req.WithContext(httptrace.WithClientTrace(x.ctx, x.hooks()))
+	ctx := x.ctx
+	if req.URL.Scheme == "https" {
+		ctx = context.WithValue(ctx, exchangeKey{}, x) // for noCertificate
+	}
+	out := req.WithContext(httptrace.WithClientTrace(ctx, x.hooks()))
 	out.Header = make(http.Header, len(req.Header)+1)
 	for name, values := range req.Header {
 		out.Header[name] = values

@@ -3,6 +3,7 @@ package probe
 import (
 	"cmp"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
@@ -139,15 +140,23 @@ func (e evidence) tls() *advice {
 	}
 	switch e.failure.Reason {
 	case proto.ReasonUnknownAuthority:
-		return &advice{ID: "unknown-authority", Text: fmt.Sprintf("The certificate of %s was issued by “%s”, an authority that %s does not trust. Add that authority's certificate to the trust store of %s. If the issuer is a surprise, a proxy may be inspecting TLS.", fact("host"), fact("issuer"), e.where(), trust)}
+		return &advice{ID: "unknown-authority", Text: fmt.Sprintf("The certificate of %s was issued by “%s”, an authority that %s does not trust. Add that authority's certificate to the trust store of %s. If the issuer is a surprise, a proxy may be inspecting TLS.", fact("host"), fact("issuer"), e.where(), trust) + e.orPin()}
 	case proto.ReasonSelfSigned:
-		return &advice{ID: "self-signed", Text: fmt.Sprintf("The certificate of %s is signed by itself (“%s”). Add it to the trust store of %s, or give the application a certificate of an authority that is trusted there.", fact("host"), fact("subject"), trust)}
+		return &advice{ID: "self-signed", Text: fmt.Sprintf("The certificate of %s is signed by itself (“%s”). Add it to the trust store of %s, or give the application a certificate of an authority that is trusted there.", fact("host"), fact("subject"), trust) + e.orPin()}
 	case proto.ReasonExpired:
 		return &advice{ID: "certificate-expired", Text: fmt.Sprintf("The certificate of %s expired on %s. It must be renewed on the application's side. If it should still be valid, check the clock of %s.", fact("host"), day(fact("notAfter")), trust)}
 	case proto.ReasonNotYetValid:
 		return &advice{ID: "clock", Text: fmt.Sprintf("The certificate of %s is not valid yet. Mostly that means that the clock of %s is slow: compare it with the right time.", fact("host"), trust)}
 	case proto.ReasonWrongHost:
 		return e.wrongHost()
+	case proto.ReasonPinMismatch:
+		return &advice{ID: "pin-mismatch", Text: fmt.Sprintf("The agent's site has pinned another certificate for %s than the one that it shows now. If it was renewed on purpose, the site's admin runs `%s` on %s and compares the fingerprint with the application's own. If not, something in between answers in its place.", fact("host"), e.pinCommand(), e.where())}
+	case proto.ReasonClientCertificate:
+		text := fmt.Sprintf("%s asks for a client certificate. The relay has none: use on-premise mode, where the agent can show one.", fact("host"))
+		if e.c.Mode == connection.OnPremise {
+			text = fmt.Sprintf("%s asks for a client certificate, and the agent showed none that it takes. The site's admin names one under clientCertificates in agent.yaml on %s.", fact("host"), e.where())
+		}
+		return &advice{ID: "client-certificate", Text: text}
 	case proto.ReasonNotTLS:
 		h := &advice{ID: "not-tls", Text: fmt.Sprintf("What listens at %s speaks no TLS. Begin the base URI with http://, or check the port.", fact("address"))}
 		if rest, ok := strings.CutPrefix(e.c.BaseURI, "https://"); ok {
@@ -158,13 +167,35 @@ func (e evidence) tls() *advice {
 	return &advice{ID: "tls", Text: fmt.Sprintf("%s and the application could not agree on TLS. The application may be too old (TLS 1.2 is the least), or ask for a client certificate.", upperFirst(e.where()))}
 }
 
+// pinCommand is what pins the certificate on the agent's machine.
+func (e evidence) pinCommand() string {
+	at := e.c.BaseURI
+	if e.exchange != nil && len(e.exchange.Hops) > 0 {
+		at = e.exchange.Last().URL.String()
+	}
+	u, err := url.Parse(at)
+	if err != nil {
+		return "sallyport-agent trust URL"
+	}
+	return "sallyport-agent trust " + (&url.URL{Scheme: "https", Host: u.Host}).String()
+}
+
+// orPin is one more remedy for a certificate that nobody vouches for. The relay
+// has no such command.
+func (e evidence) orPin() string {
+	if e.c.Mode != connection.OnPremise {
+		return ""
+	}
+	return fmt.Sprintf(" Or have the site's admin run `%s` there, which shows this very certificate and pins it.", e.pinCommand())
+}
+
 // wrongHost offers the certificate's own name, where it has just one.
 func (e evidence) wrongHost() *advice {
 	names := e.failure.Facts["names"]
 	if strings.TrimSpace(names) == "" {
 		return &advice{ID: "wrong-host-name", Text: "The application's certificate names no host at all; it needs one with its host name (subject alternative name)."}
 	}
-	h := &advice{ID: "wrong-host-name", Text: fmt.Sprintf("The base URI says %s, and the certificate is for %s. Use a name that it has, or give the application a certificate for this one.", orUnknown(e.failure.Facts["host"]), names)}
+	h := &advice{ID: "wrong-host-name", Text: fmt.Sprintf("The base URI says %s, and the certificate is for %s. Use a name that it has, or give the application a certificate for this one.", orUnknown(e.failure.Facts["host"]), names) + e.orPin()}
 	base, err := connection.ParseBase(e.c.BaseURI)
 	if err == nil && !strings.ContainsAny(names, ", *") && strings.EqualFold(base.Hostname(), e.failure.Facts["host"]) {
 		fixed := *base

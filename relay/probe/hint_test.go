@@ -201,11 +201,18 @@ func TestHintsFromTheErrorsOfTheRoad(t *testing.T) {
 		{"reset", proto.Error{Code: proto.CodeTargetUnreachable, Reason: proto.ReasonReset}, "reset", "https"},
 		{"DNS silent", proto.Error{Code: proto.CodeTargetDNS, Reason: proto.ReasonDNSFailed, Facts: map[string]string{"host": "erp", "dnsServer": "10.0.0.53:53"}}, "dns-failed", "10.0.0.53:53"},
 		{"self-signed", proto.Error{Code: proto.CodeTargetTLS, Reason: proto.ReasonSelfSigned, Facts: map[string]string{"host": "erp", "subject": "CN=erp"}}, "self-signed", "CN=erp"},
+		{"self-signed, pinned", proto.Error{Code: proto.CodeTargetTLS, Reason: proto.ReasonSelfSigned}, "self-signed", "run `sallyport-agent trust https://erp.example:8443` there"},
+		{"unknown authority, pinned", proto.Error{Code: proto.CodeTargetTLS, Reason: proto.ReasonUnknownAuthority}, "unknown-authority", "run `sallyport-agent trust https://erp.example:8443` there"},
+		{"wrong name, pinned", proto.Error{Code: proto.CodeTargetTLS, Reason: proto.ReasonWrongHost, Facts: map[string]string{"names": "localhost"}}, "wrong-host-name", "run `sallyport-agent trust https://erp.example:8443` there"},
+		{"another certificate than the pinned", proto.Error{Code: proto.CodeTargetTLS, Reason: proto.ReasonPinMismatch}, "pin-mismatch", "runs `sallyport-agent trust https://erp.example:8443`"},
+		{"client certificate", proto.Error{Code: proto.CodeTargetTLS, Reason: proto.ReasonClientCertificate, Facts: map[string]string{"host": "erp"}}, "client-certificate", "clientCertificates in agent.yaml"},
+		{"secret", proto.Error{Code: proto.CodeSecretUnavailable, Reason: proto.ReasonVaultSealed, Hint: "Unseal Vault."}, "agent-secret", "Unseal Vault."},
+		{"secret of another host", proto.Error{Code: proto.CodePolicyDenied, Reason: proto.ReasonSecretHost, Hint: "Add the host."}, "agent-secret", "Add the host."},
 		{"a hint of the road's own", proto.Error{Code: proto.CodeInternal, Hint: "Do this."}, "internal", "Do this."},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			c := to("http://erp.example")
+			c := to("https://erp.example:8443/api")
 			c.Mode = connection.OnPremise
 			h := evidence{c: c, step: StepPing, failure: &test.err, clock: time.Now}.hint()
 			if h == nil || h.ID != test.id || !strings.Contains(h.Text, test.want) {

@@ -1,8 +1,8 @@
-package secret
+package private
 
 import "io/fs"
 
-// checkPrivate has nothing to check: on Windows the mode says nothing about
+// check has nothing to check: on Windows the mode says nothing about
 // other users, and a file takes the access list of its directory. The data
 // directory's is for the service, SYSTEM and administrators alone.
-func checkPrivate(string, fs.FileInfo) error { return nil }
+func check(string, fs.FileInfo) error { return nil }
