@@ -104,7 +104,9 @@ func (b *answerBody) Read(p []byte) (int, error) {
 // Close may be called while a Read is under way, which it wakes.
 func (b *answerBody) Close() error {
 	if !b.mu.TryLock() {
-		b.x.stream.Abort()
+		// Not the stream itself: the Read may just have found the end, and the
+		// next request may be on the stream by now. end forgets the context.
+		b.x.cancel()
 		b.mu.Lock()
 	}
 	defer b.mu.Unlock()
