@@ -54,8 +54,12 @@ func bodiless(status int) bool {
 
 // agentError is the error that the agent answered with.
 func (x *exchange) agentError(resp *http.Response, code proto.Code, timing proto.Timing, total time.Duration) *proto.Error {
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAgentError))
-	whole := err == nil && len(raw) < maxAgentError
+	body := io.Reader(resp.Body)
+	if x.req.Method == http.MethodHead { // an agent's error has its body even so
+		body = io.LimitReader(x.answer, resp.ContentLength)
+	}
+	raw, err := io.ReadAll(io.LimitReader(body, maxAgentError))
+	whole := err == nil && int64(len(raw)) == resp.ContentLength
 	e := &proto.Error{}
 	if json.Unmarshal(raw, e) != nil {
 		e = &proto.Error{Detail: "The agent could not send the request on, and did not say why."}

@@ -135,6 +135,25 @@ func TestNotSentIsSaidOfTheWholeRequest(t *testing.T) {
 	}
 }
 
+// TestErrorOfTheAgentIsToldWhateverTheMethod: an answer to HEAD has no body, but
+// what the agent says in place of one has.
+func TestErrorOfTheAgentIsToldWhateverTheMethod(t *testing.T) {
+	nobody, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = nobody.Close()
+	r := newRelay(t, false)
+	r.enrolled()
+	for _, method := range []string{"GET", "HEAD", "POST", "HEAD"} {
+		_, err := r.send(t.Context(), method, "http://"+nobody.Addr().String()+"/", nil)
+		if e := wantError(t, err, proto.CodeTargetRefused, proto.OutcomeNotSent); !strings.Contains(e.Detail, "127.0.0.1") {
+			t.Errorf("%s: %s", method, e.Detail)
+		}
+	}
+	awaitIdle(t, r)
+}
+
 func TestAgentOfflineNamesItAndSinceWhen(t *testing.T) {
 	r := newRelay(t, false)
 	_, err := r.send(t.Context(), "GET", "http://erp.internal/", nil)
