@@ -29,12 +29,19 @@ func (h *Hub) Leave() time.Duration {
 		return spread
 	}
 	h.log.Info("draining tunnels", zap.Int("tunnels", len(tunnels)), zap.Duration("spread", spread))
-	drain := &proto.Drain{WithinMs: int(spread.Milliseconds()), Reason: "the relay is about to stop"}
+	drain := &proto.Drain{WithinMs: int(spread.Milliseconds()), Reason: drainReason}
 	for _, t := range tunnels {
 		t.tell(drain)
 	}
 	return spread
 }
+
+// drainReason is what agents are told.
+const drainReason = "the relay is about to stop"
+
+// lateSpread is the time over which tunnels are to be replaced that came up
+// just after Leave.
+const lateSpread = time.Second
 
 // drainSpread is the time over which so many tunnels are to be replaced. Some
 // 100 agents a second is what a relay on two cores takes without being felt.
@@ -68,8 +75,10 @@ func (h *Hub) keep(t *tunnel) bool {
 	defer h.mu.Unlock()
 	if !t.replaced {
 		t.replaced = true
-		h.staying--
-		h.checkMoved()
+		if t.sequence > 0 { // else it was not counted yet
+			h.staying--
+			h.checkMoved()
+		}
 	}
 	return h.draining
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"sallyport/proto"
 )
 
 // agent is an agent that holds tunnels here, or has held some since the relay
@@ -37,24 +39,28 @@ var (
 // register makes a tunnel usable. A tunnel of another run of the same
 // instance, or in the same slot, is a left-over and makes room.
 func (h *Hub) register(t *tunnel, a *arrival) error {
-	superseded, err := h.enter(t, a)
+	superseded, draining, err := h.enter(t, a)
 	for _, old := range superseded {
 		h.log.Info("tunnel superseded", zap.String("agent", t.hello.AgentID), zap.String("instance", t.hello.InstanceID),
 			zap.Int("slot", old.hello.Slot), zap.Bool("sameRun", old.hello.Run == t.hello.Run))
 		old.leave("another tunnel of the same machine took its place")
 	}
+	if draining { // its handshake was under way when Leave asked the others
+		t.tell(&proto.Drain{WithinMs: int(lateSpread.Milliseconds()), Reason: drainReason})
+	}
 	return err
 }
 
-// enter puts the tunnel on the list, and says which it takes the place of.
-func (h *Hub) enter(t *tunnel, arrived *arrival) (superseded []*tunnel, err error) {
+// enter puts the tunnel on the list, and says which it takes the place of, and
+// whether it comes too late to be asked by Leave.
+func (h *Hub) enter(t *tunnel, arrived *arrival) (superseded []*tunnel, draining bool, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
 	case h.closed:
-		return nil, errStopped
+		return nil, false, errStopped
 	case arrived.revoked:
-		return nil, errRevoked
+		return nil, false, errRevoked
 	}
 	h.sequence++
 	t.sequence = h.sequence
@@ -71,9 +77,11 @@ func (h *Hub) enter(t *tunnel, arrived *arrival) (superseded []*tunnel, err erro
 	}
 	t.agent, a.forsaken = a, false
 	a.tunnels = append(a.tunnels, t)
-	h.staying++
+	if !t.replaced {
+		h.staying++
+	}
 	h.serve(a)
-	return superseded, nil
+	return superseded, h.draining, nil
 }
 
 func (h *Hub) unregister(t *tunnel) {
