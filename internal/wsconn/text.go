@@ -83,7 +83,7 @@ func (c *Conn) SendText(raw []byte) error {
 func (c *Conn) SendTextAlone(raw []byte) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.err != nil || c.closed || c.pending != nil {
+	if c.err != nil || c.closed || c.pending != nil || len(c.texts) >= maxTexts {
 		return false
 	}
 	c.texts = append(c.texts, raw)
