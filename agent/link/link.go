@@ -290,19 +290,14 @@ func (l *Link) delay(err error, backoff *retry.Backoff) time.Duration {
 		// Half of it at random, so that a fleet whose relay was reset does
 		// not knock in step.
 		wait = l.opts.RetryRefused/2 + time.Duration(rand.Float64()*float64(l.opts.RetryRefused/2))
-	case errors.As(err, &refused) && refused.RetryAfterSeconds > 0:
-		wait = l.appointed(time.Duration(refused.RetryAfterSeconds) * time.Second)
-	case errors.As(err, &dial) && dial.RetryAfter > 0:
-		wait = l.appointed(min(dial.RetryAfter, egress.MaxRetryAfter))
+	case errors.As(err, &refused):
+		wait += time.Duration(refused.RetryAfterSeconds) * time.Second
+	case errors.As(err, &dial):
+		// The relay tells everybody another time; the backoff, which grows each
+		// time anew, is what relieves one that has told too many.
+		wait += min(dial.RetryAfter, egress.MaxRetryAfter)
 	}
 	return wait
-}
-
-// appointed is the wait where the relay has said when to come again. It tells
-// everybody another time, so only a second or so is left to chance; the backoff
-// would make those who are told the latest come later still.
-func (l *Link) appointed(again time.Duration) time.Duration {
-	return again + time.Duration(rand.Float64()*float64(l.opts.RetryFirst))
 }
 
 func (l *Link) logFailure(slot int, err error, wait time.Duration) {

@@ -172,7 +172,6 @@ func (d *doorstep) leave(address string, proved bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.all--
-	d.appointments.took(d.clock())
 	if d.byAddress[address]--; d.byAddress[address] == 0 {
 		delete(d.byAddress, address)
 	}

@@ -37,7 +37,7 @@ type Options struct {
 	// dead one is noticed within 9.
 	Heartbeat time.Duration
 	// MaxHandshakes is how many agents may be shaking hands at once, and half
-	// as many from one address. Those beyond are told when to come back. Default 256.
+	// as many from one address. Those beyond are told when to come back. Default 1024.
 	MaxHandshakes int
 	// ConnectsPerAddress is how many connects of one address a second may fail
 	// to lead to a tunnel, and ten times as many at once. 0: no limit.
@@ -113,7 +113,7 @@ func New(opts Options) *Hub {
 		opts.Heartbeat = 4 * time.Second
 	}
 	if opts.MaxHandshakes == 0 {
-		opts.MaxHandshakes = 256
+		opts.MaxHandshakes = 1024
 	}
 	if opts.StepTimeout == 0 {
 		opts.StepTimeout = 10 * time.Second

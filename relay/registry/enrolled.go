@@ -38,7 +38,7 @@ func (r *Registry) Connected(ctx context.Context, agentID string, in hub.Instanc
 	if row.LastSeenAt.IsZero() {
 		row.LastSeenAt = row.ConnectedAt
 	}
-	err = w.Together(ctx, func(w *store.Workspace) error {
+	err = w.Together(ctx, func(ctx context.Context, w *store.Workspace) error {
 		if err := w.InstanceConnected(ctx, row); err != nil {
 			return err
 		}
@@ -82,7 +82,7 @@ func (r *Registry) Disconnected(ctx context.Context, agentID, instanceID string,
 	if err != nil {
 		return err
 	}
-	err = w.Together(ctx, func(w *store.Workspace) error {
+	err = w.Together(ctx, func(ctx context.Context, w *store.Workspace) error {
 		if err := w.InstanceSeen(ctx, agentID, instanceID, at); err != nil {
 			return err
 		}

@@ -79,7 +79,7 @@ func isolationCases(a *Workspace, f foreign) map[string]func(*testing.T, context
 	return map[string]func(T, C){
 		"ID":         func(t T, _ C) { _ = a.ID() },
 		"Atomically": func(t T, ctx C) { must(t, a.Atomically(ctx, func(*Workspace) error { return nil })) },
-		"Together":   func(t T, ctx C) { must(t, a.Together(ctx, func(*Workspace) error { return nil })) },
+		"Together":   func(t T, ctx C) { must(t, a.Together(ctx, func(context.Context, *Workspace) error { return nil })) },
 
 		"CreateUser":       func(t T, ctx C) { refused(ErrTaken)(t, a.CreateUser(ctx, f.user)) },
 		"Users":            func(t T, ctx C) { got, err := a.Users(ctx); empty(t, len(got), err) },

@@ -19,7 +19,7 @@ type together struct {
 
 // writer is one who waits.
 type writer struct {
-	do   func(handle) error
+	do   func(context.Context, handle) error
 	done bool // guarded by turn, as is err
 	err  error
 }
@@ -27,18 +27,22 @@ type writer struct {
 // mostTogether is how many share a transaction at most: others want to write too.
 const mostTogether = 64
 
-// togetherTimeout bounds a transaction that is shared; it ends with nobody's
+// togetherTimeout bounds such a transaction: it does not end with anybody's
 // context, since it is everybody's.
 const togetherTimeout = 10 * time.Second
 
-// Together is like Atomically, for small writes of which many may come at once.
-// On SQLite they may share a transaction; then do may be called twice, the
-// first time in vain, so that all that it does must be done through its handle.
-func (w *Workspace) Together(ctx context.Context, do func(*Workspace) error) error {
+// Together is like Atomically, for small writes of which many may come at once
+// and none is to be left out. On SQLite they may share a transaction. Then do
+// may be called twice, the first time in vain, so that all that it does must be
+// done through its handle and its context; and the end of ctx ends neither the
+// wait for its turn nor what others want written with it.
+func (w *Workspace) Together(ctx context.Context, do func(context.Context, *Workspace) error) error {
 	if w.db.pool == nil || w.store.engine != engineSQLite {
-		return w.Atomically(ctx, do)
+		return w.Atomically(ctx, func(w *Workspace) error { return do(ctx, w) })
 	}
-	me := &writer{do: func(h handle) error { return do(&Workspace{id: w.id, db: h, store: w.store}) }}
+	me := &writer{do: func(ctx context.Context, h handle) error {
+		return do(ctx, &Workspace{id: w.id, db: h, store: w.store})
+	}}
 	g := &w.store.together
 	g.mu.Lock()
 	g.waiting = append(g.waiting, me)
@@ -59,13 +63,11 @@ func (s *Store) writeTogether(ctx context.Context) {
 	these := g.waiting[:n:n]
 	g.waiting = g.waiting[n:]
 	g.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), togetherTimeout)
-	defer cancel()
 	err := errAlone
 	if len(these) > 1 {
-		err = s.handle().atomically(ctx, func(h handle) error {
+		err = s.withTime(ctx, func(ctx context.Context, h handle) error {
 			for _, one := range these {
-				if err := one.do(h); err != nil {
+				if err := one.do(ctx, h); err != nil {
 					return err
 				}
 			}
@@ -74,10 +76,17 @@ func (s *Store) writeTogether(ctx context.Context) {
 	}
 	for _, one := range these {
 		if err != nil { // whose fault it was is seen when each is alone
-			one.err = s.handle().atomically(ctx, one.do)
+			one.err = s.withTime(ctx, one.do)
 		}
 		one.done = true
 	}
+}
+
+// withTime runs do in a transaction that has a time of its own.
+func (s *Store) withTime(ctx context.Context, do func(context.Context, handle) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), togetherTimeout)
+	defer cancel()
+	return s.handle().atomically(ctx, func(h handle) error { return do(ctx, h) })
 }
 
 // errAlone: there is nobody to share a transaction with.

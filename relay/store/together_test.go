@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -18,9 +19,9 @@ func TestWritersTogetherEachGetTheirOwnAnswer(t *testing.T) {
 		var writing sync.WaitGroup
 		for i := range writers {
 			writing.Go(func() {
-				errs[i] = w.Together(t.Context(), func(w *Workspace) error {
+				errs[i] = w.Together(t.Context(), func(ctx context.Context, w *Workspace) error {
 					a := Agent{ID: fmt.Sprintf("agt_%03d", i), Name: fmt.Sprintf("Site %03d", i), Version: 1, CreatedAt: noon, UpdatedAt: noon}
-					if err := w.CreateAgent(t.Context(), a); err != nil {
+					if err := w.CreateAgent(ctx, a); err != nil {
 						return err
 					}
 					if i%50 == 7 {

@@ -16,39 +16,42 @@ import (
 	"sallyport/internal/testkit"
 )
 
-// agents is how many agents the tests run: 2 000, or what SALLYPORT_AGENTS
-// says. The full form, 10 000, is a step of its own in CI.
-func agents(t testing.TB) int {
-	n, err := strconv.Atoi(os.Getenv("SALLYPORT_AGENTS"))
-	if err != nil && os.Getenv("SALLYPORT_AGENTS") != "" {
-		t.Fatalf("SALLYPORT_AGENTS: %v", err)
+// agents is how many agents the test runs: 1 000, or what SALLYPORT_AGENTS
+// says. The full form, 10 000, is a step of its own in CI; it takes some three
+// minutes, since it also waits until memory can be measured.
+func agents(t testing.TB) (n int, full bool) {
+	text := os.Getenv("SALLYPORT_AGENTS")
+	if text == "" {
+		return 1000, false
 	}
-	if n == 0 {
-		n = 2000
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("SALLYPORT_AGENTS: %q is no number of agents", text)
 	}
-	return n
+	return n, true
 }
 
-// memoryLimit is how much of the relay's memory one idle agent with its two
-// tunnels may cost, in bytes: what it does cost, and what a smaller number of
-// agents has to bear of the relay's own.
-const memoryLimit = 32 << 10
+// memoryLimit is how much of the relay's memory an idle agent with its two
+// tunnels may cost, in bytes, where there are thousands of them.
+const memoryLimit = 25 << 10
 
 // TestAgentsOfOneRelay: thousands of agents are online at one relay, cost it
 // little, each answers, and after the relay was killed and started again all
 // are back soon, without a spike of errors.
 func TestAgentsOfOneRelay(t *testing.T) {
-	n := agents(t)
+	n, full := agents(t)
 	s := newStage(t, n)
 	before := s.metrics()
 	s.startSites()
-	s.awaitWhole("online", time.Minute)
-	s.settle()
-	s.logMemory("idle, before any request", before)
+	s.awaitWhole("online", 5*time.Minute)
+	if full {
+		s.measureMemory("idle, before any request", before)
+	}
 	s.askEach()
-	s.awaitRest()
-	s.settle()
-	s.logMemory("idle again, after a request each", before)
+	if full {
+		s.awaitRest()
+		s.measureMemory("idle again, after a request each", before)
+	}
 
 	s.reset()
 	if err := s.relay.Signal(syscall.SIGKILL); err != nil {
@@ -56,16 +59,21 @@ func TestAgentsOfOneRelay(t *testing.T) {
 	}
 	<-s.relay.Done()
 	s.startRelay()
-	r := s.awaitWhole("online again", time.Minute)
-	if last := time.Duration(r.Ups[len(r.Ups)-1]) * time.Millisecond; n >= 10_000 && last > 30*time.Second {
+	r := s.awaitWhole("online again", 5*time.Minute)
+	if last := time.Duration(r.Ups[len(r.Ups)-1]) * time.Millisecond; last > backWithin {
 		t.Errorf("the last tunnel was back after %s", last)
 	}
 	// Some find the relay gone, some are told to come a little later.
-	if failed := total(r.Failures); failed > 3*2*n || r.Most > 12 {
+	if failed := total(r.Failures); failed > 4*2*n || r.Most > 20 {
 		t.Errorf("%d attempts failed, at one agent %d: %v", failed, r.Most, r.Failures)
 	}
 	s.askEach()
 }
+
+// backWithin is how long after the relay was killed all are back at the latest.
+// With 10 000 agents and their relay on two idle processors it is under 30 s;
+// on a machine that does other things, too, it takes longer.
+const backWithin = 90 * time.Second
 
 func total(failures map[string]int) (n int) {
 	for _, k := range failures {
@@ -90,8 +98,8 @@ func (s *stage) awaitWhole(what string, within time.Duration) report {
 	at := func(part float64) time.Duration {
 		return time.Duration(r.Ups[int(part*float64(len(r.Ups)-1))]) * time.Millisecond
 	}
-	t.Logf("%d agents %s: half of their tunnels after %s, 90 %% after %s, all after %s; %d attempts failed, at one agent at most %d: %v",
-		s.n, what, at(.5), at(.9), at(1), total(r.Failures), r.Most, r.Failures)
+	t.Logf("%d agents with %d tunnels %s: half of their tunnels after %s, 90 %% after %s, all after %s; %d attempts failed, at one agent at most %d: %v",
+		s.n, r.Tunnels, what, at(.5), at(.9), at(1), total(r.Failures), r.Most, r.Failures)
 	return r
 }
 
@@ -108,24 +116,13 @@ func (s *stage) awaitRest() {
 	})
 }
 
-// settle waits until the relay has collected its garbage twice: what is left is
-// what it holds.
-func (s *stage) settle() {
-	s.t.Helper()
-	start := s.metrics()["go_gc_duration_seconds_count"]
-	testkit.Eventually(s.t, 5*time.Minute, "the relay has collected its garbage", func() error {
-		time.Sleep(200 * time.Millisecond)
-		if now := s.metrics()["go_gc_duration_seconds_count"]; now < start+2 {
-			return fmt.Errorf("%.0f times", now-start)
-		}
-		return nil
-	})
-}
-
-// logMemory says what each agent costs the relay, and checks it against the limit.
-func (s *stage) logMemory(when string, before map[string]float64) {
-	s.t.Helper()
-	now := s.metrics()
+// measureMemory waits until the relay holds no more for each agent than the
+// limit, since what a crowd has cost it goes back to the system bit by bit, and
+// says what an agent costs.
+func (s *stage) measureMemory(when string, before map[string]float64) {
+	t := s.t
+	t.Helper()
+	var now map[string]float64
 	each := func(names ...string) float64 {
 		sum := 0.0
 		for _, name := range names {
@@ -133,9 +130,20 @@ func (s *stage) logMemory(when string, before map[string]float64) {
 		}
 		return sum / float64(s.n) / 1024
 	}
-	resident := each("process_resident_memory_bytes")
-	s.t.Logf("%s, each of %d agents costs the relay %.1f KiB resident (heap in use %.1f, stacks %.1f, %.2f goroutines)", when, s.n,
-		resident, each("go_memstats_heap_alloc_bytes"), each("go_memstats_stack_inuse_bytes"), each("go_goroutines")*1024)
+	const resident = "process_resident_memory_bytes"
+	began := time.Now()
+	testkit.Eventually(t, 4*time.Minute, fmt.Sprintf("%s, each of %d agents costs no more than %d KiB", when, s.n, memoryLimit>>10), func() error {
+		time.Sleep(500 * time.Millisecond)
+		now = s.metrics()
+		if cost := each(resident); cost > memoryLimit>>10 {
+			return fmt.Errorf("%.1f KiB; heap %.1f, collected at %.1f, held for later %.1f, stacks %.1f", cost, each("go_memstats_heap_alloc_bytes"),
+				each("go_memstats_next_gc_bytes"), each("go_memstats_heap_idle_bytes")-each("go_memstats_heap_released_bytes"), each("go_memstats_stack_inuse_bytes"))
+		}
+		return nil
+	})
+	t.Logf("%s, each of %d agents costs the relay %.1f KiB resident, %s later (heap %.1f, which is collected at %.1f; held for later %.1f; stacks %.1f; %.2f goroutines)",
+		when, s.n, each(resident), time.Since(began).Round(time.Second), each("go_memstats_heap_alloc_bytes"), each("go_memstats_next_gc_bytes"),
+		each("go_memstats_heap_idle_bytes")-each("go_memstats_heap_released_bytes"), each("go_memstats_stack_inuse_bytes"), each("go_goroutines")*1024)
 }
 
 // askEach tests an unsaved connection through every agent: it signs in to an

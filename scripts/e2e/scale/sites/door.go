@@ -12,7 +12,7 @@ import (
 
 // handler serves the report, and the application that agents are asked to
 // reach: a sign-in with a cookie, who is signed in, and an endless download.
-func handler(seen *observer, links []*link.Link, tunnels int) http.Handler {
+func handler(seen *observer, links []*link.Link, tunnels []int) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /report", func(w http.ResponseWriter, r *http.Request) {
 		_ = json.NewEncoder(w).Encode(report(seen, links, tunnels, r.URL.Query().Has("gc"))) // a test that went away reads nothing
@@ -44,16 +44,16 @@ func handler(seen *observer, links []*link.Link, tunnels int) http.Handler {
 	return mux
 }
 
-func report(seen *observer, links []*link.Link, tunnels int, collect bool) Report {
+func report(seen *observer, links []*link.Link, tunnels []int, collect bool) Report {
 	var r Report
 	seen.report(&r)
-	for _, l := range links {
+	for i, l := range links {
 		n := len(l.Status().Tunnels)
 		r.Tunnels += n
 		if n > 0 {
 			r.Online++
 		}
-		if n == tunnels {
+		if n == tunnels[i] {
 			r.Whole++
 		}
 	}

@@ -1,6 +1,6 @@
 // Command sites is thousands of agents in one process, for the tests beside
 // it: real links, the real forwarder, each agent with its own identity and its
-// usual tunnels. A relay's memory can then be read by itself.
+// usual two tunnels. A relay's memory can then be read by itself.
 //
 // It serves, on a loopback address that it prints, what it has seen (see
 // Report), and a small application that the agents can be asked to reach.
@@ -36,16 +36,16 @@ type Site struct {
 func main() {
 	relay := flag.String("relay", "", "URL of the relay")
 	file := flag.String("identities", "", "JSON file of the sites")
-	tunnels := flag.Int("tunnels", 2, "tunnels of each agent")
+	single := flag.Int("single", 0, "how many agents have one tunnel instead of two")
 	ca := flag.String("ca-file", "", "PEM file of the authority to trust")
 	flag.Parse()
-	if err := run(*relay, *file, *tunnels, *ca); err != nil {
+	if err := run(*relay, *file, *single, *ca); err != nil {
 		fmt.Fprintln(os.Stderr, "sites:", err)
 		os.Exit(1)
 	}
 }
 
-func run(relay, file string, tunnels int, ca string) error {
+func run(relay, file string, single int, ca string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	u, err := url.Parse(relay)
@@ -64,12 +64,18 @@ func run(relay, file string, tunnels int, ca string) error {
 	defer transport.Close()
 	serve := forward.New(forward.Options{Transport: transport}).Serve
 	seen := newObserver()
-	links := make([]*link.Link, len(sites))
+	links, tunnels := make([]*link.Link, len(sites)), make([]int, len(sites))
 	for i, s := range sites {
+		tunnels[i] = 2
+		if i < single {
+			tunnels[i] = 1
+		}
 		links[i] = link.New(link.Options{
 			Relay: u, Identity: link.Identity{AgentID: s.AgentID, InstanceID: s.InstanceID, Key: ed25519.NewKeyFromSeed(s.Seed)},
 			Machine: link.Machine{Hostname: fmt.Sprintf("site-%05d", i), OS: "linux", Arch: "amd64", Version: "1.0.0"},
-			Serve:   serve, Log: seen.logger(), Tunnels: tunnels, Egress: exit,
+			Serve:   serve, Log: seen.logger(), Tunnels: tunnels[i], Egress: exit,
+			// Asking the system costs more than all else, for twenty thousand tunnels at once.
+			Addresses: func() ([]net.Addr, error) { return nil, nil },
 		})
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
