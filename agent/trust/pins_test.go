@@ -46,7 +46,7 @@ func TestPinsComeBack(t *testing.T) {
 			t.Errorf("%s: %v", host, pin)
 		}
 	}
-	if hosts.TLS("a.test", "443") != hosts.TLS("a.test", "443") {
+	if first := hosts.TLS("a.test", "443"); hosts.TLS("A.test", "443") != first {
 		t.Error("the answer is another one each time")
 	}
 	if hosts.TLS("a.test", "8443").Pin != nil || hosts.TLS("b.test", "8443").Pin != nil {

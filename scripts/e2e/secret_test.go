@@ -125,14 +125,27 @@ func TestSecretsOfTheAgentAreNowhereInTheRelay(t *testing.T) {
 		t.Error("the agent's log does not name the secret that there is not")
 	}
 	s.relay.MustStop(t)
+	s.agent.MustStop(t)
+	for name := range secrets {
+		if err := os.Remove(filepath.Join(s.agentData, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	noFileHas(t, s.relayData(), append(hidden, relayMark)) // what the relay stores is sealed
+	noFileHas(t, s.agentData, append(hidden, relayMark))   // its ledger, too
+}
+
+// noFileHas looks for texts in all files of a folder.
+func noFileHas(t *testing.T, dir string, texts []string) {
+	t.Helper()
 	files := 0
-	if err := filepath.WalkDir(s.relayData(), func(path string, d fs.DirEntry, err error) error {
+	if err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
 		files++
 		content, err := os.ReadFile(path)
-		for _, text := range append(hidden, relayMark) { // what the relay stores is sealed
+		for _, text := range texts {
 			if strings.Contains(string(content), text) {
 				t.Errorf("%s holds %q", path, text)
 			}
