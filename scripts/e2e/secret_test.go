@@ -101,10 +101,7 @@ func TestSecretsOfTheAgentAreNowhereInTheRelay(t *testing.T) {
 		}
 	}
 
-	var hidden []string
-	for _, text := range []string{passwordMark, keyMark} {
-		hidden = append(hidden, text)
-	}
+	hidden := []string{passwordMark, keyMark}
 	for _, value := range []string{password, key} {
 		hidden = append(hidden, escape.Base64Within(value)...)
 	}
