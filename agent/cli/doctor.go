@@ -87,8 +87,11 @@ func (f doctorFlags) apply(o *doctor.Options) error {
 	o.Idle = f.idle
 	for _, text := range f.targets {
 		target, err := url.Parse(text)
-		if err != nil || target.Host == "" || (target.Scheme != "http" && target.Scheme != "https") {
-			return errors.New("--target: write the application's URL like https://erp.example.internal/api")
+		if err != nil { // not quoted: there may be a password in it
+			return errors.New("--target: one is not a URL; write the application's like https://erp.example.internal/api")
+		}
+		if target.Host == "" || (target.Scheme != "http" && target.Scheme != "https") {
+			return fmt.Errorf("--target %s: write the application's URL like https://erp.example.internal/api", target.Redacted())
 		}
 		o.Targets = append(o.Targets, target)
 	}

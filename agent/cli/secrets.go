@@ -20,7 +20,7 @@ func (a *agent) warnOfSecrets() {
 
 // secretStatus is what status says of the secrets: never more than names.
 func secretStatus(store *secret.Store) *control.Secrets {
-	s := &control.Secrets{Names: store.Names()}
+	s := &control.Secrets{Names: append([]string{}, store.Names()...)}
 	if open := store.Unrestricted(); len(open) > 0 {
 		s.Warning = fmt.Sprintf("The relay may have %s sent to any host that the policy allows: name the right ones with hosts: in agent.yaml.", secretList(open))
 	}

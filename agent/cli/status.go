@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"strings"
 	"time"
 
@@ -144,9 +145,16 @@ func printStatus(out io.Writer, s control.Status, managed *service.Status, dir s
 	line("Version", "%s, running %s", s.Version, span(time.Duration(s.UptimeSeconds)*time.Second))
 }
 
+func absent(file string) bool {
+	_, err := os.Stat(file)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
 // printConfig says what of the configuration is not in use.
 func printConfig(line func(name, format string, args ...any), s control.Status, now time.Time) {
-	if c := s.Config; c != nil && c.File != "" {
+	if c := s.Config; c != nil && c.File != "" && s.ConfigError == "" && absent(c.File) {
+		line("Config", "none: %s does not exist", c.File)
+	} else if c != nil && c.File != "" {
 		line("Config", "%s, version %s, in use for %s", c.File, c.Version, span(now.Sub(c.LoadedAt)))
 	}
 	if c := s.Config; c != nil && len(c.NeedsRestart) > 0 {

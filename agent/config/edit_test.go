@@ -8,7 +8,7 @@ import (
 )
 
 func TestEditSetsKeysAndKeepsTheRest(t *testing.T) {
-	values := map[string]string{"proxy": "http://svc:a#b @proxy.test:3128", "caFile": "/etc/sallyport-agent/ca.pem", "allowPlaintextRelay": "true"}
+	values := map[string]string{"proxy": "http://svc:a%23b@proxy.test:3128", "caFile": "/etc/sallyport-agent/ca #2.pem", "allowPlaintextRelay": "true"}
 	text, err := Edit(Example, values)
 	if err != nil {
 		t.Fatal(err)

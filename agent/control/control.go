@@ -213,6 +213,9 @@ func statusOf(answer []byte, err error) (Status, error) {
 // maxAnswer is the longest answer that is read, in bytes.
 const maxAnswer = 1 << 20
 
+// answerTime is how long an agent may take to answer.
+const answerTime = 10 * time.Second
+
 // call sends one request to the agent that runs with this data directory.
 func call(ctx context.Context, dir, method, path string, body io.Reader) ([]byte, error) {
 	text, err := os.ReadFile(filepath.Join(dir, File))
@@ -226,7 +229,7 @@ func call(ctx context.Context, dir, method, path string, body io.Reader) ([]byte
 	if err := json.Unmarshal(text, &e); err != nil {
 		return nil, fmt.Errorf("find the running agent: %s: %w", File, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, "http://"+e.Address+path, body)
 	if err != nil {
@@ -237,8 +240,11 @@ func call(ctx context.Context, dir, method, path string, body io.Reader) ([]byte
 	transport := &http.Transport{DisableKeepAlives: true}
 	resp, err := transport.RoundTrip(req)
 	if err != nil {
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return nil, fmt.Errorf("the agent (process %d) has not answered within %s: it hangs, or was halted. Restart it; if that recurs, its log says what it did last", e.PID, answerTime)
+		}
 		if ctx.Err() != nil {
-			return nil, fmt.Errorf("the agent (process %d) does not answer: %w", e.PID, err)
+			return nil, fmt.Errorf("ask the agent (process %d): %w", e.PID, ctx.Err())
 		}
 		return nil, ErrNotRunning // the file is a left-over of one that was killed
 	}

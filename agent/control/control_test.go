@@ -2,12 +2,15 @@ package control
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
@@ -48,6 +51,30 @@ func TestStatusIsAnsweredToTheOwnerAlone(t *testing.T) {
 	}
 	if _, err := Ask(t.Context(), dir); !errors.Is(err, ErrNotRunning) {
 		t.Errorf("after a kill: %v", err)
+	}
+}
+
+// One that is halted still has its port: connections to it are made, and stay
+// without an answer.
+func TestAnAgentThatHangsIsNotTakenForOneThatDoesNotRun(t *testing.T) {
+	dir := t.TempDir()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	text, err := json.Marshal(endpoint{Address: l.Addr().String(), Token: "t", PID: 4711})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, File), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := Ask(ctx, dir); err == nil || errors.Is(err, ErrNotRunning) ||
+		!strings.Contains(err.Error(), "process 4711") || !strings.Contains(err.Error(), "Restart it") {
+		t.Errorf("got %v", err)
 	}
 }
 

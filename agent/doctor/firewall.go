@@ -81,7 +81,7 @@ func (e *examination) firewallText(addresses []string) string {
 	} else {
 		line("Protocol", "HTTP/1.1 without TLS, upgraded to a websocket (RFC 6455, subprotocol %s).", proto.Subprotocol)
 	}
-	line("Paths", "GET %s (the websocket), POST %s (once, to enrol), GET /readyz and /healthz (to check).", proto.TunnelPath, proto.EnrollPath)
+	line("Paths", "GET %s (the websocket), POST and DELETE %s (once each, to enrol and to leave), GET /readyz and /healthz (to check), GET /install.sh, /install.ps1 and /downloads/ (to install and to upgrade).", proto.TunnelPath, proto.EnrollPath)
 	line("Connections", "2 that last for days, and a third for moments while one is replaced.")
 	line("Idle time", "a ping every 4 seconds and its answer; time-outs for idle connections of 30 seconds or more do no harm.")
 	if !isAddress(host) {

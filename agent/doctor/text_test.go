@@ -90,7 +90,7 @@ func TestTheFirewallRequestIsCompleteForWhoeverActsOnIt(t *testing.T) {
 	}
 	direct := request(egress.ProxyNone)
 	for _, says := range []string{hostname(), "To 127.0.0.1, TCP port 8443", "outbound only", "TLS 1.2 or newer (SNI: 127.0.0.1)", "websocket (RFC 6455, subprotocol sallyport.v1)",
-		"GET /tunnel", "every 4 seconds", "exempt 127.0.0.1 from inspection", "doctor --relay https://127.0.0.1:8443"} {
+		"GET /tunnel", "DELETE /api/v1/enroll", "/install.sh", "/downloads/", "every 4 seconds", "exempt 127.0.0.1 from inspection", "doctor --relay https://127.0.0.1:8443"} {
 		if !strings.Contains(direct, says) {
 			t.Errorf("it does not say %q:\n%s", says, direct)
 		}

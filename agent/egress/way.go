@@ -123,7 +123,7 @@ func (e *Egress) env() func(string) (string, bool) {
 // http. The error does not quote it, since it may hold a password.
 func ParseProxy(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
-	if err != nil || u.Host == "" && !strings.Contains(text, "://") {
+	if !strings.Contains(text, "://") {
 		u, err = url.Parse("http://" + text)
 	}
 	if err != nil || u.Hostname() == "" {

@@ -118,11 +118,13 @@ func TestFaultyOptionsAreNamed(t *testing.T) {
 			t.Errorf("error %v, want %q", err, want)
 		}
 	}
-	e, err := New(Options{Env: func(name string) (string, bool) { return "ftp://user:hush@proxy", name == "HTTPS_PROXY" }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := e.Way(parse(t, "https://relay.test")); err == nil || !strings.Contains(err.Error(), "HTTPS_PROXY") || strings.Contains(err.Error(), "hush") {
-		t.Errorf("error %v", err)
+	for _, value := range []string{"ftp://user:hush@proxy", "http://user:hush@no such host:99999", "http://"} {
+		e, err := New(Options{Env: func(name string) (string, bool) { return value, name == "HTTPS_PROXY" }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := e.Way(parse(t, "https://relay.test")); err == nil || !strings.Contains(err.Error(), "HTTPS_PROXY") || strings.Contains(err.Error(), "hush") {
+			t.Errorf("%q: error %v", value, err)
+		}
 	}
 }

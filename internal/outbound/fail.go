@@ -220,6 +220,10 @@ func (x *exchange) explainAnswer(e *proto.Error, err error) {
 			e.Detail = fmt.Sprintf("%s speaks TLS, and the URI says http.", address)
 			e.Hint = "Write https:// in place of http:// in the URI."
 		}
+	case x.answered && strings.Contains(err.Error(), "response headers exceeded"): // net/http has no type for it
+		e.Reason = proto.ReasonHeaderTooLong
+		e.Detail = fmt.Sprintf("The header of the answer of %s is longer than the %d KiB that are taken.", address, maxHeaderBytes>>10)
+		e.Hint = "Have the application send fewer or shorter header fields; cookies are the usual cause."
 	case x.answered && !cut:
 		e.Reason = proto.ReasonNotHTTP
 		e.Detail = fmt.Sprintf("The answer of %s is not valid HTTP: %v.", address, withoutQuote(err))

@@ -97,6 +97,12 @@ func TestFailuresOfPlainConnections(t *testing.T) {
 		{name: "sends a header that is not one", handle: says("HTTP/1.1 200 OK\r\nno colon hidden\r\n\r\n"), want: func(a string) expect {
 			return expect{proto.CodeTargetUnreachable, proto.ReasonNotHTTP, proto.OutcomeSent, nil, []string{"not valid HTTP", "missing colon"}}
 		}},
+		{name: "sends a header without end", handle: func(c net.Conn) {
+			says("HTTP/1.1 200 OK\r\nX-Long: " + strings.Repeat("x", maxHeaderBytes) + "\r\n\r\n")(c)
+			silent(c)
+		}, want: func(a string) expect {
+			return expect{proto.CodeTargetUnreachable, proto.ReasonHeaderTooLong, proto.OutcomeSent, map[string]string{"address": a}, []string{a, "longer than the 256 KiB"}}
+		}},
 		{name: "breaks off in the body", handle: says("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"), want: func(a string) expect {
 			return expect{proto.CodeTargetUnreachable, proto.ReasonReset, proto.OutcomeSent, map[string]string{"address": a}, []string{a, "before the end of its answer's body"}}
 		}},

@@ -58,7 +58,7 @@ func readBody(w http.ResponseWriter, r *http.Request) *Problem {
 
 func tooLarge() *Problem {
 	p := newProblem(http.StatusRequestEntityTooLarge, proto.CodeTooLarge, "The body is larger than 1 MiB.")
-	p.Hint = "Nothing was changed. Bodies of requests through a connection are not limited; those of calls to the relay itself are."
+	p.Hint = "Nothing was changed. Bodies of requests through a connection may be longer; this is the limit of calls to the relay itself."
 	return p
 }
 

@@ -66,6 +66,9 @@ func (p *passage) writeHeader(resp *http.Response) {
 	if ours != nil {
 		h["X-Request-Id"] = ours
 	}
+	if len(h["Content-Type"]) == 0 {
+		h["Content-Type"] = nil // net/http would guess one
+	}
 	for _, name := range [...]string{"Location", "Content-Location"} {
 		if values := h[name]; len(values) > 0 {
 			h[name] = []string{p.relocated(values[0])}

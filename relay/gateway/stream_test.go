@@ -127,6 +127,17 @@ func TestAnAnswerThatBreaksOffBeforeItsBodyIsAFailureWithAnOutcome(t *testing.T)
 	}
 }
 
+func TestAnAnswerWithoutAMediaTypeIsGivenNone(t *testing.T) {
+	s := newSite(t, nil)
+	s.mux.HandleFunc("/base/untyped", func(w http.ResponseWriter, r *http.Request) {
+		w.Header()["Content-Type"] = nil
+		_, _ = io.WriteString(w, "<html>")
+	})
+	if resp := s.do(t, "GET", "/untyped", nil); resp.Header["Content-Type"] != nil {
+		t.Errorf("Content-Type %q", resp.Header["Content-Type"])
+	}
+}
+
 func TestACallerWhoLeavesCancelsTheRequest(t *testing.T) {
 	s := newSite(t, nil)
 	began, ended := make(chan struct{}), make(chan struct{})
