@@ -35,6 +35,7 @@ type Instance struct {
 	LastSeenAt  *time.Time `json:"lastSeenAt,omitempty"`
 	LatencyMs   float64    `json:"latencyMs" doc:"Round trip between relay and agent; 0 while unknown."`
 	InFlight    int        `json:"inFlight" doc:"Requests under way."`
+	Paused      *Pause     `json:"paused,omitempty" doc:"Left out where its site has not paused it."`
 	// Config is absent while the machine is not connected to this relay.
 	Config *InstanceConfig `json:"config,omitempty" doc:"Which configuration it runs with; absent while that is not known."`
 }
@@ -46,6 +47,13 @@ type InstanceConfig struct {
 	Error        string     `json:"error,omitempty" doc:"Why the last edit was not taken, a fault a line. What was in use before stays in use."`
 	Since        *time.Time `json:"since,omitempty" doc:"When the machine saw the error."`
 	NeedsRestart []string   `json:"needsRestart,omitempty" doc:"Keys that only a new run of the agent takes."`
+}
+
+// Pause is what a machine's site says of having paused it.
+type Pause struct {
+	Since  time.Time  `json:"since"`
+	Until  *time.Time `json:"until,omitempty" doc:"When it goes on by itself; left out where somebody has to resume it."`
+	Reason string     `json:"reason,omitempty" doc:"As the site's admin wrote it."`
 }
 
 type agentAnswer struct{ Body Agent }
@@ -79,6 +87,9 @@ func instanceResource(in registry.Instance) Instance {
 		InFlight: in.InFlight, LatencyMs: float64(in.Latency.Microseconds()) / 1000}
 	if c := in.Config; c != nil {
 		out.Config = &InstanceConfig{Version: c.Version, LoadedAt: c.LoadedAt, Error: c.Error, Since: ifSet(c.Since), NeedsRestart: c.NeedsRestart}
+	}
+	if p := in.Paused; p != nil {
+		out.Paused = &Pause{Since: p.Since, Until: ifSet(p.Until), Reason: p.Reason}
 	}
 	return out
 }

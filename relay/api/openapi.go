@@ -105,7 +105,7 @@ func (h *handler) describeProxy() {
 					Headers: map[string]*huma.Param{
 						"Server-Timing":      {Schema: &huma.Schema{Type: huma.TypeString}, Description: "Where the time went: total, held, tunnel, dns, connect, tls, wait."},
 						"Preference-Applied": {Schema: &huma.Schema{Type: huma.TypeString}, Description: "wait=SECONDS, where that preference was heeded."},
-						"Retry-After":        {Schema: &huma.Schema{Type: huma.TypeInteger}, Description: "With agent_offline, too_many_requests and sign_in_failed: when to try again, in seconds."},
+						"Retry-After":        {Schema: &huma.Schema{Type: huma.TypeInteger}, Description: "With agent_offline, agent_paused, too_many_requests and sign_in_failed: when to try again, in seconds."},
 						"Sallyport-Error":    {Schema: &huma.Schema{Type: huma.TypeString}, Description: "Only on answers that the relay or the agent made itself: the problem's code."},
 					},
 					Content: map[string]*huma.MediaType{

@@ -61,6 +61,8 @@ func (r *roll) Seen(_ context.Context, workspaceID string, instanceIDs []string,
 	return nil
 }
 
+func (r *roll) Explained(context.Context, string, string, proto.OfflineReport) error { return nil }
+
 func (r *roll) Known(_ context.Context, agentID string) (hub.Known, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -32,6 +32,9 @@ type Instance struct {
 	Policy *proto.PolicySummary
 	// Config is whether it is at what its agent.yaml says; nil: it has not said.
 	Config *proto.ConfigState
+	// Paused says since when, until when and why its site has paused it; nil: it
+	// has not.
+	Paused *proto.Paused
 }
 
 // Directory knows who is enrolled. Package registry implements it.
@@ -39,7 +42,8 @@ type Directory interface {
 	// Enrolled returns what a handshake needs to know of an instance.
 	// ErrNotEnrolled where there is no such agent or instance, or it was revoked.
 	Enrolled(ctx context.Context, agentID, instanceID string) (Enrolled, error)
-	// Connected records that an instance came online, with what it said of itself.
+	// Connected records that an instance came online, with what it said of itself;
+	// again, where its site has paused or resumed it since.
 	Connected(ctx context.Context, agentID string, in Instance) error
 	// Disconnected records that its last tunnel is gone, and why, for a person.
 	Disconnected(ctx context.Context, agentID, instanceID string, at time.Time, reason string) error
@@ -47,6 +51,9 @@ type Directory interface {
 	// time: now and then, for many at once, so that even a relay that crashes
 	// leaves behind who was there.
 	Seen(ctx context.Context, workspaceID string, instanceIDs []string, at time.Time) error
+	// Explained records what an instance found out itself about why it was
+	// offline, by the relay's clock. The same report may come again.
+	Explained(ctx context.Context, agentID, instanceID string, report proto.OfflineReport) error
 	// Known returns what is on file of an agent, whichever relay it was last
 	// connected to. ErrNotEnrolled where it has no instance that could connect.
 	Known(ctx context.Context, agentID string) (Known, error)

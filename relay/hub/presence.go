@@ -27,7 +27,7 @@ type agent struct {
 	forsaken  bool         // no instance of it was enrolled when one was removed last
 	queued    atomic.Int32 // len(waiting), for who does not hold the hub's mu
 	recording sync.Mutex
-	recorded  map[string]bool // by instance: what the directory was told last; guarded by recording
+	recorded  map[string]*proto.Paused // by instance: what the directory was told last, none where it is gone; guarded by recording
 }
 
 // errStopped and errRevoked are why a tunnel is not put to use.
@@ -116,12 +116,12 @@ func (h *Hub) Instances(agentID string) []Instance {
 
 func instancesOf(tunnels []*tunnel) []Instance {
 	var all []Instance
-	var policyAt, configAt []time.Time // when Policy and Config were told, for each of all
+	var policyAt, configAt, pausedAt []time.Time // when Policy, Config and Paused were told, for each of all
 	for _, t := range tunnels {
 		i := slices.IndexFunc(all, func(in Instance) bool { return in.ID == t.hello.InstanceID })
 		if i < 0 {
 			all = append(all, Instance{ID: t.hello.InstanceID, ConnectedAt: t.connectedAt})
-			policyAt, configAt = append(policyAt, time.Time{}), append(configAt, time.Time{})
+			policyAt, configAt, pausedAt = append(policyAt, time.Time{}), append(configAt, time.Time{}), append(pausedAt, time.Time{})
 			i = len(all) - 1
 		}
 		in := &all[i]
@@ -138,6 +138,12 @@ func instancesOf(tunnels []*tunnel) []Instance {
 		}
 		if c, at := t.configState(); at.After(configAt[i]) {
 			in.Config, configAt[i] = c, at
+		}
+		if p := t.pause.Load(); p != nil && !p.at.Before(pausedAt[i]) {
+			in.Paused, pausedAt[i] = nil, p.at
+			if !p.Since.IsZero() {
+				in.Paused = &p.Paused
+			}
 		}
 		inFlight, _ := t.busy()
 		in.InFlight += inFlight
@@ -174,12 +180,13 @@ func (h *Hub) settle(t *tunnel, reason string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(h.life), directoryTimeout)
 	defer cancel()
 	var err error
+	pause, told := a.recorded[t.hello.InstanceID]
 	switch {
-	case i >= 0 && !a.recorded[t.hello.InstanceID]:
+	case i >= 0 && !(told && samePause(pause, here[i].Paused)):
 		if err = h.opts.Directory.Connected(ctx, a.id, here[i]); err == nil {
-			a.recorded[t.hello.InstanceID] = true
+			a.recorded[t.hello.InstanceID] = here[i].Paused
 		}
-	case i < 0 && a.recorded[t.hello.InstanceID]:
+	case i < 0 && told:
 		if err = h.opts.Directory.Disconnected(ctx, a.id, t.hello.InstanceID, t.lastSeen(), reason); err == nil {
 			delete(a.recorded, t.hello.InstanceID)
 		}

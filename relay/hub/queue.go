@@ -26,6 +26,7 @@ const (
 	lackTunnel              // no tunnel is up
 	lackLife                // those that are up are silent, and may be dead
 	lackRoom                // those that live have all their places taken
+	lackLeave               // the site has paused those that live
 	lackOther               // the request has failed on all that are up
 )
 
@@ -68,7 +69,7 @@ func (h *Hub) take(a *agent, failed []*tunnel, desperate bool) *tunnel {
 func (h *Hub) survey(a *agent, failed []*tunnel) (*tunnel, lack) {
 	a.next++ // among equals, each in its turn
 	var best, doubtful *tunnel
-	lives, silent, spent := false, false, false
+	lives, silent, spent, paused := false, false, false, false
 	least, leastDoubtful := h.opts.MaxStreams, h.opts.MaxStreams
 	for i := range a.tunnels {
 		t := a.tunnels[(a.next+i)%len(a.tunnels)]
@@ -77,6 +78,8 @@ func (h *Hub) survey(a *agent, failed []*tunnel) (*tunnel, lack) {
 		case retired || t.session.IsClosed():
 		case slices.Contains(failed, t):
 			spent = true
+		case t.paused():
+			paused = true
 		case t.conn.Silent() > silentFor(h.opts.Heartbeat):
 			silent = true
 			if load < leastDoubtful {
@@ -98,6 +101,8 @@ func (h *Hub) survey(a *agent, failed []*tunnel) (*tunnel, lack) {
 		return doubtful, lackLife
 	case spent:
 		return nil, lackOther
+	case paused:
+		return nil, lackLeave
 	}
 	return nil, lackTunnel
 }
@@ -181,15 +186,16 @@ func (h *Hub) dismiss(a *agent, why string) {
 const stopping = "this relay is about to stop"
 
 // reconsider dismisses those who wait for the agent where it can't come back
-// in time. mu is held.
+// in time, or has been paused. mu is held.
 func (h *Hub) reconsider(a *agent) {
 	if len(a.waiting) == 0 {
 		return
 	}
-	if _, lacks := h.survey(a, nil); lacks != lackTunnel {
-		return
-	}
+	_, lacks := h.survey(a, nil)
 	switch {
+	case lacks == lackLeave:
+		h.dismiss(a, "")
+	case lacks != lackTunnel:
 	case h.draining:
 		h.dismiss(a, stopping)
 	case !h.holds():

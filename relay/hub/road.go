@@ -121,7 +121,7 @@ func heldFor(e *proto.Error, held time.Duration) *proto.Error {
 // mayRepeat reports whether the request may be sent once more after it failed
 // with e.
 func mayRepeat(req *http.Request, e *proto.Error) bool {
-	if e.Reason == proto.ReasonAgentTooOld { // another machine's may be newer
+	if e.Reason == proto.ReasonAgentTooOld || e.Code == proto.CodeAgentPaused { // another machine's may be newer, or not be paused
 		return true
 	}
 	if e.Code == proto.CodeTooManyRequests { // that the agent itself has no room, unless its site's rules say so

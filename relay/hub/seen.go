@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"sallyport/proto"
 )
 
 // knownFor is how long an answer of the directory about an agent is good: many
@@ -96,7 +98,7 @@ func (a *agent) recollection() Known { return Known{Name: a.name, LastSeenAt: a.
 func (h *Hub) agent(agentID string) *agent {
 	a := h.agents[agentID]
 	if a == nil {
-		a = &agent{id: agentID, recorded: make(map[string]bool)}
+		a = &agent{id: agentID, recorded: make(map[string]*proto.Paused)}
 		h.agents[agentID] = a
 	}
 	return a

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -29,8 +30,9 @@ type tunnel struct {
 	session     *mux.Session
 	running     sync.Mutex // held until run has returned
 
-	agent *agent // set when it is registered
+	agent *agent // set when it is registered; guarded by the hub's mu until then
 	kept  keptStreams
+	pause atomic.Pointer[pause] // nil: the site has said nothing of one
 
 	mu       sync.Mutex           // guards the following
 	retired  bool                 // no new requests
@@ -102,6 +104,10 @@ func (t *tunnel) told(raw []byte) error {
 		session := t.session
 		t.mu.Unlock()
 		return session.Rested(m.N)
+	case *proto.Paused:
+		t.hub.toldPause(t, m)
+	case *proto.OfflineReport:
+		t.hub.toldOffline(t, m)
 	case *proto.PolicySummary:
 		t.mu.Lock()
 		t.policy, t.policyAt = m, t.hub.opts.Clock()

@@ -76,7 +76,7 @@ func (p *trip) lacking() (lack, bool) {
 		return lacks, true
 	case lacks == lackLife:
 		return lacks, h.holds()
-	case lacks == lackOther, !h.holds(), draining, forsaken:
+	case lacks == lackOther, lacks == lackLeave, !h.holds(), draining, forsaken:
 		return lacks, false
 	case h.recent(seen):
 		return lacks, true
@@ -182,6 +182,8 @@ func (p *trip) settle(lacks lack, why string) (*tunnel, *proto.Error) {
 	switch lacks {
 	case lackOther:
 		return nil, p.last
+	case lackLeave:
+		return nil, h.pausedFailure(p)
 	case lackRoom, lackNothing: // free for a moment, but others were first
 		return nil, h.full(p)
 	case lackLife:

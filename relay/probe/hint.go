@@ -99,6 +99,10 @@ func agentOffline() *advice {
 	return &advice{ID: "agent-offline", Text: "Start the agent on its machine and look at “sallyport-agent status” there. If its machine is gone, install the agent on another one, or choose another agent."}
 }
 
+func agentPaused() *advice {
+	return &advice{ID: "agent-paused", Text: "Ask the admin of the agent’s site: “sallyport-agent resume” on its machine lets requests through again."}
+}
+
 // skew is how far the application's clock is from ours, by its Date field.
 func (e evidence) skew() (time.Duration, bool) {
 	at, err := http.ParseTime(e.header().Get("Date"))

@@ -20,6 +20,8 @@ func (e evidence) roads() *advice {
 	switch f.Code {
 	case proto.CodeAgentOffline:
 		return agentOffline()
+	case proto.CodeAgentPaused:
+		return agentPaused()
 	case proto.CodeTargetDNS:
 		return e.dns()
 	case proto.CodeTargetTLS:

@@ -172,6 +172,12 @@ func (r *run) agent(s *Step) {
 		agentOffline().give(s)
 		return
 	}
+	if paused := allPaused(machines); paused != nil {
+		s.Status, s.Code = Failed, string(proto.CodeAgentPaused)
+		s.Message = paused.Failure("The agent").Detail
+		agentPaused().give(s)
+		return
+	}
 	names := make([]string, 0, len(machines))
 	for _, m := range machines {
 		name := m.Hostname
@@ -189,6 +195,17 @@ func (r *run) agent(s *Step) {
 	} else {
 		s.Message = fmt.Sprintf("The agent is online on %d machines: %s.", len(names), strings.Join(names, ", "))
 	}
+}
+
+// allPaused is what the site says of its pause, where it has paused every
+// machine that is connected; nil: it has not.
+func allPaused(machines []hub.Instance) *proto.Paused {
+	for _, m := range machines {
+		if m.Paused == nil {
+			return nil
+		}
+	}
+	return machines[0].Paused
 }
 
 func latency(d time.Duration) string {

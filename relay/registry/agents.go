@@ -21,7 +21,7 @@ const (
 	NeverConnected Status = "never_connected"
 	Online         Status = "online" // at least one of its machines is connected
 	Offline        Status = "offline"
-	Paused         Status = "paused" // its site has paused it; no agent of this version does
+	Paused         Status = "paused" // its site has paused every machine of it that is connected
 )
 
 // Agent is a site behind a firewall and the machines that serve it.
@@ -117,20 +117,32 @@ func withPresence(row store.Agent, enrolled []store.Instance, connected []hub.In
 			Version: e.Version, ConnectedAt: e.ConnectedAt, LastSeenAt: e.LastSeenAt}}
 		if now, ok := live[e.ID]; ok {
 			in.Instance, in.Online = now, true
-			a.Status = Online
 		} else if there, ok := elsewhere[e.ID]; ok {
-			in.ConnectedAt, in.Latency, in.Online = there.ConnectedAt, there.Latency, true
+			in.ConnectedAt, in.Latency, in.Online, in.Paused = there.ConnectedAt, there.Latency, true, pauseOf(e)
+		}
+		switch {
+		case in.Online && in.Paused == nil:
 			a.Status = Online
+		case in.Online && a.Status != Online:
+			a.Status = Paused
 		}
 		if in.LastSeenAt.After(a.LastSeenAt) {
 			a.LastSeenAt = in.LastSeenAt
 		}
 		a.Instances = append(a.Instances, in)
 	}
-	if a.Status != Online && !a.LastSeenAt.IsZero() {
+	if a.Status == NeverConnected && !a.LastSeenAt.IsZero() {
 		a.Status = Offline
 	}
 	return a
+}
+
+// pauseOf is what the machine's site said of a pause, to whichever relay.
+func pauseOf(row store.Instance) *proto.Paused {
+	if row.PausedSince.IsZero() {
+		return nil
+	}
+	return &proto.Paused{Since: row.PausedSince, Until: row.PausedUntil, Reason: row.PauseReason}
 }
 
 // CreateAgent adds an agent, at which machines can then be enrolled.
@@ -302,7 +314,10 @@ type Happening struct {
 	Hostname   string
 	Online     bool // came online, or went offline
 	At         time.Time
-	Reason     string
+	Reason     string // as the relay saw it
+	// Cause is why it was offline, as the machine found out itself; see
+	// proto.OfflineCause. "": it has not said. Detail is a sentence on it.
+	Cause, Detail string
 }
 
 // History lists when an agent's machines came and went, newest first.

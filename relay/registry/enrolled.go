@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"sallyport/proto"
 	"sallyport/relay/event"
 	"sallyport/relay/hub"
 	"sallyport/relay/store"
@@ -37,6 +38,10 @@ func (r *Registry) Connected(ctx context.Context, agentID string, in hub.Instanc
 	row.ConnectedAt, row.LastSeenAt = in.ConnectedAt, in.LastSeenAt
 	if row.LastSeenAt.IsZero() {
 		row.LastSeenAt = row.ConnectedAt
+	}
+	row.PausedSince, row.PausedUntil, row.PauseReason = time.Time{}, time.Time{}, ""
+	if p := in.Paused; p != nil {
+		row.PausedSince, row.PausedUntil, row.PauseReason = p.Since, p.Until, p.Reason
 	}
 	err = w.Together(ctx, func(ctx context.Context, w *store.Workspace) error {
 		if err := w.InstanceConnected(ctx, row); err != nil {
@@ -99,6 +104,25 @@ func (r *Registry) Disconnected(ctx context.Context, agentID, instanceID string,
 	case errors.Is(err, errOutdated):
 		return nil
 	case err != nil && !errors.Is(err, store.ErrReference):
+		return err
+	}
+	r.publish(row.WorkspaceID, event.AgentChanged, agentID)
+	return nil
+}
+
+// Explained implements hub.Directory. Like Disconnected, it has nothing to say of
+// an instance that was removed meanwhile.
+func (r *Registry) Explained(ctx context.Context, agentID, instanceID string, report proto.OfflineReport) error {
+	w, row, err := r.enrolledInstance(ctx, agentID, instanceID)
+	if errors.Is(err, hub.ErrNotEnrolled) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	err = w.ExplainHistory(ctx, store.Event{ID: store.NewIDAt("evt", report.From), AgentID: agentID, InstanceID: instanceID,
+		Hostname: row.Hostname, At: report.From, Cause: string(report.Cause), Detail: report.Detail}, report.To, report.ID)
+	if err != nil && !errors.Is(err, store.ErrReference) {
 		return err
 	}
 	r.publish(row.WorkspaceID, event.AgentChanged, agentID)

@@ -110,7 +110,9 @@ type Event struct {
 	Hostname   string
 	Online     bool
 	At         time.Time
-	Reason     string
+	Reason     string // as the relay saw it
+	Cause      string // why it was offline, as it found out itself; "": it has not said
+	Detail     string // of Cause, for a person
 }
 
 // HistoryKept is how many lines of history an agent keeps.
@@ -120,9 +122,9 @@ const HistoryKept = 500
 func (w *Workspace) AddHistory(ctx context.Context, e Event) error {
 	return w.Atomically(ctx, func(w *Workspace) error {
 		if err := w.db.exec(ctx, "add to the agent's history", `
-			INSERT INTO agent_history (id, workspace_id, agent_id, instance_id, hostname, online, at, reason)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-			e.ID, w.id, e.AgentID, e.InstanceID, e.Hostname, flag(e.Online), toMicros(e.At), e.Reason); err != nil {
+			INSERT INTO agent_history (id, workspace_id, agent_id, instance_id, hostname, online, at, reason, cause, detail)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+			e.ID, w.id, e.AgentID, e.InstanceID, e.Hostname, flag(e.Online), toMicros(e.At), e.Reason, e.Cause, e.Detail); err != nil {
 			return err
 		}
 		return w.db.exec(ctx, "trim the agent's history", `
@@ -132,16 +134,46 @@ func (w *Workspace) AddHistory(ctx context.Context, e Event) error {
 	})
 }
 
+// historySlack is how much earlier than the relay a machine may have noticed that
+// it went offline: it writes down once a minute that it runs.
+const historySlack = 90 * time.Second
+
+// ExplainHistory adds to the history why an instance was offline from e.At until
+// a time: to the relay's own line on that, or, where it noticed nothing, by the
+// line e. report names the explanation, which counts once however often it comes.
+func (w *Workspace) ExplainHistory(ctx context.Context, e Event, until time.Time, report string) error {
+	return w.Atomically(ctx, func(w *Workspace) error {
+		known, err := all(ctx, w.db.read, "find the explanation", func(row scanner) (id string, err error) { return id, row.Scan(&id) },
+			`SELECT id FROM agent_history WHERE workspace_id = $1 AND agent_id = $2 AND instance_id = $3 AND report = $4`,
+			w.id, e.AgentID, e.InstanceID, report)
+		if err != nil || len(known) > 0 {
+			return err
+		}
+		n, err := w.db.count(ctx, "explain a line of the agent's history", `
+			UPDATE agent_history SET cause = $4, detail = $5, report = $6 WHERE workspace_id = $1 AND id = (
+				SELECT id FROM agent_history WHERE workspace_id = $1 AND agent_id = $2 AND instance_id = $3
+					AND online = 0 AND report = '' AND at >= $7 AND at <= $8 ORDER BY id LIMIT 1)`,
+			w.id, e.AgentID, e.InstanceID, e.Cause, e.Detail, report, toMicros(e.At.Add(-historySlack)), toMicros(until))
+		if err != nil || n > 0 {
+			return err
+		}
+		if err := w.AddHistory(ctx, e); err != nil {
+			return err
+		}
+		return w.db.exec(ctx, "name the explanation", `UPDATE agent_history SET report = $3 WHERE workspace_id = $1 AND id = $2`, w.id, e.ID, report)
+	})
+}
+
 // History lists what happened to an agent, newest first.
 func (w *Workspace) History(ctx context.Context, agentID string, p Page) ([]Event, string, error) {
 	query, args, err := newestFirst(`
-		SELECT id, agent_id, instance_id, hostname, online, at, reason FROM agent_history
+		SELECT id, agent_id, instance_id, hostname, online, at, reason, cause, detail FROM agent_history
 		WHERE workspace_id = $1 AND agent_id = $2`, w.id, p, agentID)
 	if err != nil {
 		return nil, "", err
 	}
 	events, err := all(ctx, w.db.read, "list the agent's history", func(row scanner) (e Event, err error) {
-		return e, row.Scan(&e.ID, &e.AgentID, &e.InstanceID, &e.Hostname, &e.Online, moment{&e.At}, &e.Reason)
+		return e, row.Scan(&e.ID, &e.AgentID, &e.InstanceID, &e.Hostname, &e.Online, moment{&e.At}, &e.Reason, &e.Cause, &e.Detail)
 	}, query, args...)
 	if err != nil {
 		return nil, "", err

@@ -19,13 +19,17 @@ type Instance struct {
 	EnrolledAt  time.Time
 	ConnectedAt time.Time // zero: never
 	LastSeenAt  time.Time // zero: never
+	// PausedSince is when its site paused it, zero where it has not; PausedUntil
+	// is when that ends, zero where somebody has to end it.
+	PausedSince, PausedUntil time.Time
+	PauseReason              string
 }
 
-const instanceColumns = `id, workspace_id, agent_id, public_key, hostname, os, arch, agent_version, enrolled_at, connected_at, last_seen_at`
+const instanceColumns = `id, workspace_id, agent_id, public_key, hostname, os, arch, agent_version, enrolled_at, connected_at, last_seen_at, paused_since, paused_until, pause_reason`
 
 func scanInstance(row scanner) (i Instance, err error) {
 	err = row.Scan(&i.ID, &i.WorkspaceID, &i.AgentID, &i.PublicKey, &i.Hostname, &i.OS, &i.Arch, &i.Version,
-		moment{&i.EnrolledAt}, optional{&i.ConnectedAt}, optional{&i.LastSeenAt})
+		moment{&i.EnrolledAt}, optional{&i.ConnectedAt}, optional{&i.LastSeenAt}, optional{&i.PausedSince}, optional{&i.PausedUntil}, &i.PauseReason)
 	return i, err
 }
 
@@ -50,9 +54,11 @@ func (w *Workspace) DeleteInstance(ctx context.Context, agentID, id string) erro
 func (w *Workspace) InstanceConnected(ctx context.Context, i Instance) error {
 	return w.db.execOne(ctx, "record that the instance came online", `
 		UPDATE instances SET hostname = $4, os = $5, arch = $6, agent_version = $7, connected_at = $8,
-			last_seen_at = CASE WHEN last_seen_at > $9 THEN last_seen_at ELSE $9 END
+			last_seen_at = CASE WHEN last_seen_at > $9 THEN last_seen_at ELSE $9 END,
+			paused_since = $10, paused_until = $11, pause_reason = $12
 		WHERE workspace_id = $1 AND agent_id = $2 AND id = $3`,
-		w.id, i.AgentID, i.ID, i.Hostname, i.OS, i.Arch, i.Version, toMicros(i.ConnectedAt), toMicros(i.LastSeenAt))
+		w.id, i.AgentID, i.ID, i.Hostname, i.OS, i.Arch, i.Version, toMicros(i.ConnectedAt), toMicros(i.LastSeenAt),
+		optionalMicros(i.PausedSince), optionalMicros(i.PausedUntil), i.PauseReason)
 }
 
 // InstanceSeen records when a machine was last heard of; never backwards. In a

@@ -109,6 +109,9 @@ func isolationCases(a *Workspace, f foreign) map[string]func(*testing.T, context
 		"AddHistory": func(t T, ctx C) {
 			noReference(t, a.AddHistory(ctx, Event{ID: NewID("evt"), AgentID: f.agent.ID, At: noon}))
 		},
+		"ExplainHistory": func(t T, ctx C) {
+			noReference(t, a.ExplainHistory(ctx, Event{ID: NewID("evt"), AgentID: f.agent.ID, At: noon, Cause: "slept"}, noon, "r1"))
+		},
 		"History": func(t T, ctx C) { got, _, err := a.History(ctx, f.agent.ID, Page{}); empty(t, len(got), err) },
 
 		"Instances":      func(t T, ctx C) { got, err := a.Instances(ctx, []string{f.agent.ID}); empty(t, len(got), err) },

@@ -131,6 +131,15 @@ func in(args []any, values []string) (placeholders string, all []any) {
 	return b.String(), args
 }
 
+// optionalMicros is toMicros of a time that may not have happened: NULL for the
+// zero time.
+func optionalMicros(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return toMicros(t)
+}
+
 // optional is a time that may not have happened yet: NULL in the database, the
 // zero time in Go.
 type optional struct{ to *time.Time }

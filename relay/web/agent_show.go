@@ -89,6 +89,9 @@ func (h *handler) agentPage(w http.ResponseWriter, r *http.Request, actor accoun
 func machineRowOf(in registry.Instance) machineRow {
 	row := machineRow{ID: in.ID, Hostname: in.Hostname, OS: systemName(in.OS), Arch: in.Arch, Version: in.Version, LatencyMs: msOf(in.Latency), InFlight: in.InFlight, Config: in.Config}
 	switch {
+	case in.Online && in.Paused != nil:
+		row.Status.Status = "paused"
+		row.Status.Word, row.Status.Detail, row.Status.Since = pauseWords(in.Paused)
 	case in.Online:
 		row.Status = agentStatus{Status: "online", Word: "Online", Detail: "since", Since: in.ConnectedAt}
 	case in.LastSeenAt.IsZero():
@@ -106,6 +109,12 @@ func historyRowOf(e registry.Happening) historyRow {
 	}
 	if e.Reason != "" {
 		row.Text += ": " + e.Reason
+	}
+	if e.Cause != "" {
+		if e.Reason != "" {
+			row.Text += "."
+		}
+		row.Text += " " + causeText(e)
 	}
 	return row
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"sallyport/proto"
 	"sallyport/relay/registry"
 )
 
@@ -25,11 +26,28 @@ func statusOf(a registry.Agent) agentStatus {
 		s.Word = "Offline"
 		s.Detail, s.Since = "since", a.LastSeenAt
 	case registry.Paused:
-		s.Word = "Paused"
+		s.Word, s.Detail, s.Since = pausedWord(a)
 	default:
 		s.Word = "Never connected"
 	}
 	return s
+}
+
+// pausedWord is what the site says of its pause, and since when it is on.
+func pausedWord(a registry.Agent) (word, detail string, since time.Time) {
+	for _, in := range a.Instances {
+		if p := in.Paused; in.Online && p != nil {
+			return pauseWords(p)
+		}
+	}
+	return "Paused by the site", "", time.Time{}
+}
+
+func pauseWords(p *proto.Paused) (word, detail string, since time.Time) {
+	if p.Reason != "" {
+		detail = p.Reason + ", "
+	}
+	return "Paused by the site", detail + "since", p.Since
 }
 
 // agentLine is an agent in the dropdown: "● Online · 2 machines · 34 ms".
@@ -45,7 +63,7 @@ func agentLine(a registry.Agent) (line string, since time.Time) {
 	case registry.Offline:
 		return fmt.Sprintf("%s · ○ Offline since %s UTC", a.Name, a.LastSeenAt.UTC().Format("15:04")), a.LastSeenAt
 	case registry.Paused:
-		return a.Name + " · ‖ Paused", time.Time{}
+		return a.Name + " · ‖ Paused by the site", time.Time{}
 	default:
 		return a.Name + " · ○ Never connected", time.Time{}
 	}

@@ -83,6 +83,11 @@ func (d *directory) Seen(_ context.Context, _ string, _ []string, at time.Time) 
 	return nil
 }
 
+func (d *directory) Explained(_ context.Context, agentID, instanceID string, r proto.OfflineReport) error {
+	d.note("explained " + agentID + "/" + instanceID + ": " + string(r.Cause))
+	return nil
+}
+
 func (d *directory) Known(_ context.Context, agentID string) (hub.Known, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
