@@ -43,7 +43,11 @@ func (h *Hub) register(t *tunnel, a *arrival) error {
 	for _, old := range superseded {
 		h.log.Info("tunnel superseded", zap.String("agent", t.hello.AgentID), zap.String("instance", t.hello.InstanceID),
 			zap.Int("slot", old.hello.Slot), zap.Bool("sameRun", old.hello.Run == t.hello.Run))
-		old.leave("another tunnel of the same machine took its place")
+		if old.hello.Run == t.hello.Run {
+			old.leave("another tunnel of the same machine took its place")
+		} else {
+			old.leave("the agent was started anew, or a copy of it elsewhere, and took its place")
+		}
 	}
 	if draining { // its handshake was under way when Leave asked the others
 		t.tell(&proto.Drain{WithinMs: int(lateSpread.Milliseconds()), Reason: drainReason})
