@@ -2,13 +2,17 @@ package forward
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"sallyport/proto"
 )
@@ -114,5 +118,22 @@ func TestStreamIsBusyWhileARequestIsUnderWay(t *testing.T) {
 	<-done
 	if stream.begun.Load() != 3 || stream.now.Load() != 0 {
 		t.Errorf("%d begun, %d under way", stream.begun.Load(), stream.now.Load())
+	}
+}
+
+// TestReaderThatWasWokenStaysSo: the time that a header may take does not undo
+// the end of the stream's context, which came just before.
+func TestReaderThatWasWokenStaysSo(t *testing.T) {
+	relay, agent := net.Pipe()
+	defer relay.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	h := headLimit{stream: agent, ctx: ctx, left: -1}
+	h.header()
+	cancel()
+	_ = agent.SetDeadline(past) // as interrupt does
+	over := time.AfterFunc(10*time.Second, func() { _ = agent.Close() })
+	defer over.Stop()
+	if _, err := h.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("got %v", err)
 	}
 }

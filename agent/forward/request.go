@@ -36,10 +36,16 @@ func (h *headLimit) body() error {
 	if err := h.stream.SetReadDeadline(time.Time{}); err != nil {
 		return fmt.Errorf("unbound the time after the header: %w", err)
 	}
-	if h.ctx.Err() != nil { // the deadline that woke this reader may just have been undone
+	h.stayWoken()
+	return nil
+}
+
+// stayWoken sets the deadline anew that was to wake this reader, where another
+// may just have undone it.
+func (h *headLimit) stayWoken() {
+	if h.ctx.Err() != nil {
 		_ = h.stream.SetReadDeadline(past)
 	}
-	return nil
 }
 
 func (h *headLimit) Read(p []byte) (int, error) {
@@ -51,6 +57,7 @@ func (h *headLimit) Read(p []byte) (int, error) {
 		if err := h.stream.SetReadDeadline(time.Now().Add(headerTimeout)); err != nil {
 			return 0, fmt.Errorf("bound the time for the header: %w", err)
 		}
+		h.stayWoken()
 	}
 	if h.left < 0 {
 		return h.stream.Read(p)
