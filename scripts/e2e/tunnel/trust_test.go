@@ -108,4 +108,3 @@ func TestCertificateIsPinnedAtTheSite(t *testing.T) {
 		t.Errorf("pinned anew: %+v", s)
 	}
 }
-
