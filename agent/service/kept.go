@@ -7,13 +7,8 @@ import (
 	"strings"
 )
 
+// nameKey is under which the name is in a context; see Named.
 type nameKey struct{}
-
-// withName notes under which name the manager knows the service whose work ctx
-// is.
-func withName(ctx context.Context, name string) context.Context {
-	return context.WithValue(ctx, nameKey{}, name)
-}
 
 // Named is the name under which Windows knows the service that this process is,
 // also in its event log; "": it is none.

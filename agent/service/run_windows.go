@@ -127,3 +127,9 @@ func (e events) close() {
 		_ = e.log.Close()
 	}
 }
+
+// withName notes under which name the manager knows the service whose work ctx
+// is.
+func withName(ctx context.Context, name string) context.Context {
+	return context.WithValue(ctx, nameKey{}, name)
+}

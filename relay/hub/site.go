@@ -76,7 +76,8 @@ func (h *Hub) toldOffline(t *tunnel, m *proto.OfflineReport) {
 	report := *m
 	report.From, report.To = m.From.Add(-t.clockOffset), m.To.Add(-t.clockOffset)
 	h.spawn(func() {
-		t.running.Lock() // until it is registered: its coming is written down first
+		t.running.Lock()
+		//lint:ignore SA2001 it is held until the tunnel is registered: its coming is written down first
 		t.running.Unlock()
 		ctx, cancel := context.WithTimeout(h.life, directoryTimeout)
 		defer cancel()
