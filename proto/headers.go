@@ -1,6 +1,7 @@
 package proto
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 )
@@ -65,4 +66,23 @@ func Strip(h http.Header) {
 			delete(h, name)
 		}
 	}
+}
+
+// Caller is the value of HeaderCaller for a kind, such as user or token, and a
+// name.
+func Caller(kind, name string) string {
+	var b strings.Builder
+	b.WriteString(kind)
+	b.WriteByte(' ')
+	for i := range len(name) {
+		switch c := name[i]; {
+		case b.Len() > MaxCaller-3:
+			return b.String()
+		case c > ' ' && c < 0x7f && c != '%', c == ' ' && i > 0 && i < len(name)-1:
+			b.WriteByte(c)
+		default:
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
 }

@@ -75,6 +75,8 @@ func newAgent(c config.Config, w World, identity config.Identity, kept *records,
 		Refuse:         a.forwarder.Refuse,
 		Egress:         p.way,
 		Announce:       a.announce,
+		Hear:           a.hear,
+		Changed:        a.linkChanged,
 		AllowPlaintext: c.AllowPlaintextRelay,
 		Log:            log.Named("link"),
 	})
@@ -87,6 +89,9 @@ func (a *agent) announce() []proto.Control {
 	told := []proto.Control{a.policy.Policy().Summary(), configState(a.keeper.State())}
 	if p := a.pause.Paused(); !p.Since.IsZero() {
 		told = append(told, &p)
+	}
+	for _, report := range a.trail.Reports() {
+		told = append(told, &report)
 	}
 	return told
 }

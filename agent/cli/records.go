@@ -5,14 +5,17 @@ import (
 	"context"
 	"io"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
 
+	"sallyport/agent/breadcrumb"
 	"sallyport/agent/config"
 	"sallyport/agent/control"
 	"sallyport/agent/ledger"
+	"sallyport/agent/link"
 	"sallyport/agent/logs"
 	"sallyport/agent/pause"
 	"sallyport/agent/redact"
@@ -50,7 +53,9 @@ type records struct {
 	logs   *logs.Logs
 	ledger *ledger.Ledger
 	pause  *pause.Switch
+	trail  *breadcrumb.Trail
 	tally  tally
+	work   sync.WaitGroup // what the relay's words have begun
 	// figures count for statusListen; nil: nobody asks.
 	figures *vitals.Figures
 }
@@ -69,6 +74,10 @@ func openRecords(c config.Config, lines *logs.Logs) (*records, error) {
 		r.pause.Close()
 		return nil, err
 	}
+	if r.trail, err = breadcrumb.Open(breadcrumb.Options{Dir: c.DataDir, Log: lines.Logger().Named("trail")}); err != nil {
+		r.close()
+		return nil, err
+	}
 	if p := r.pause.Paused(); !p.Since.IsZero() {
 		lines.Logger().Warn("the agent is paused", pauseFields(p)...)
 	}
@@ -77,9 +86,50 @@ func openRecords(c config.Config, lines *logs.Logs) (*records, error) {
 
 // close writes what is left.
 func (r *records) close() {
+	r.work.Wait()
 	r.pause.Close()
 	if err := r.ledger.Close(); err != nil {
 		r.logs.Logger().Error("the end of the ledger is lost", zap.Error(err))
+	}
+}
+
+// leaveTrail says now and then that the agent lives, and why it ends, until the
+// function that it returns is called.
+func (r *records) leaveTrail(ctx context.Context) (stop func()) {
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.trail.Run(running)
+	}()
+	ending := context.AfterFunc(ctx, func() { r.trail.End(context.Cause(ctx)) })
+	return func() {
+		ending()
+		cancel()
+		<-done
+		r.trail.End(context.Cause(ctx))
+	}
+}
+
+// linkChanged notes whether the relay is reached.
+func (a *agent) linkChanged(err error) {
+	if err == nil {
+		a.trail.Online()
+	} else {
+		a.trail.Offline(err)
+	}
+}
+
+// hear takes in what the relay says.
+func (a *agent) hear(m proto.Control, from link.Peer) {
+	switch m := m.(type) {
+	case *proto.OfflineNoted:
+		a.work.Go(func() { a.trail.Noted(m.ID) }) // it writes
+	case *proto.FollowLogs:
+		if m.Level != "" {
+			a.log.Info("the relay asks for the log", zap.String("least", m.Level), zap.Bool("allowed", a.logs.Remote()))
+		}
+		a.logs.Tail().Follow(m.Level, from)
 	}
 }
 
@@ -137,6 +187,10 @@ func (a *agent) actions() []control.Action {
 		control.On("/pause", func(_ context.Context, in pauseAsked) (proto.Paused, error) {
 			return a.pause.Pause(in.Reason, time.Duration(in.LastsMs)*time.Millisecond)
 		}),
+		control.On("/leaving", func(_ context.Context, in leavingAsked) (struct{}, error) {
+			a.trail.Announce(in.By)
+			return struct{}{}, nil
+		}),
 		control.On("/resume", func(context.Context, struct{}) (proto.Paused, error) { return a.pause.Resume() }),
 		control.On("/log-level", func(_ context.Context, in levelAsked) (logs.Level, error) {
 			if in.Level == "" {
@@ -155,6 +209,12 @@ func (a *agent) actions() []control.Action {
 type pauseAsked struct {
 	Reason  string `json:"reason"`
 	LastsMs int64  `json:"lastsMs"` // 0: until somebody resumes
+}
+
+// leavingAsked is what /leaving is sent by a command that is about to have the
+// service manager end the agent.
+type leavingAsked struct {
+	By string `json:"by"` // the command
 }
 
 // levelAsked is what /log-level is sent.

@@ -15,6 +15,7 @@ func newRestart(w World) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		announceEnd(cmd.Context(), host.Layout().DataDir, "sallyport-agent restart")
 		if err := host.Restart(cmd.Context()); err != nil {
 			return err
 		}

@@ -92,6 +92,7 @@ func run(ctx context.Context, c config.Config, again reloading, w World) error {
 	log.Info("agent started", logging.Agent(identity.AgentID), logging.Instance(identity.InstanceID), zap.String("version", buildinfo.Version()))
 	defer service.Announce(ctx, a.health)()
 	defer a.followConfiguration(ctx)()
+	defer a.leaveTrail(ctx)()
 	if err := a.link.Run(ctx); err != nil {
 		return err
 	}

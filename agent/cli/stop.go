@@ -20,6 +20,7 @@ func newStop(w World) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		announceEnd(cmd.Context(), host.Layout().DataDir, "sallyport-agent stop")
 		if err := host.Stop(cmd.Context()); err != nil {
 			return err
 		}

@@ -36,7 +36,10 @@ func (l *Link) dial(ctx context.Context, way *egress.Egress, slot int) (*tunnel,
 	}
 	heartbeat := time.Duration(welcome.HeartbeatMs) * time.Millisecond
 	t.conn = wsconn.New(ws, wsconn.Options{IdleTimeout: 2*heartbeat + time.Second, OnText: t.told})
-	if t.session, err = mux.Client(t.conn, mux.Options{RTT: rtt, Log: l.log, Budget: l.unread}); err != nil {
+	t.mu.Lock() // told may come before session is set
+	t.session, err = mux.Client(t.conn, mux.Options{RTT: rtt, Log: l.log, Budget: l.unread})
+	t.mu.Unlock()
+	if err != nil {
 		_ = t.conn.Close()
 		return nil, err
 	}

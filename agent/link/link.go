@@ -65,6 +65,13 @@ type Options struct {
 	// Announce is what the relay is told of this agent as soon as a tunnel is
 	// up; nil: nothing.
 	Announce func() []proto.Control
+	// Hear is told of what the relay says that the link itself has no use for, and
+	// down which tunnel; nil: nobody is. It must not block.
+	Hear func(m proto.Control, from Peer)
+	// Changed is called whenever an attempt has ended or a tunnel has come up or
+	// gone: with nil where the relay is reached, by this or another tunnel, else
+	// with what went wrong. One call at a time; nil: nobody wants to know.
+	Changed func(err error)
 	// Tunnels is how many tunnels are held at once. Default 2: one more than
 	// needed, so that one can break, or be replaced, unnoticed.
 	Tunnels int
@@ -92,6 +99,12 @@ type Options struct {
 	StepTimeout time.Duration
 }
 
+// Peer is the relay, at the end of one tunnel.
+type Peer interface {
+	Tell(m proto.Control) error // does not block
+	Ended() <-chan struct{}     // closed when the tunnel is gone
+}
+
 // settled is how long a tunnel must have lived for its end to be a surprise,
 // after which the waits begin at RetryFirst again.
 const settled = 30 * time.Second
@@ -109,6 +122,7 @@ type Link struct {
 	buffers wsconn.WriteBuffers
 	unread  *mux.Budget // of uploads that their targets have not taken yet
 	status  *statusBoard
+	news    sync.Mutex     // held while Options.Changed is called
 	work    sync.WaitGroup // tunnels that are finishing
 }
 
@@ -233,6 +247,7 @@ func (l *Link) hold(ctx context.Context, slot int) {
 			}
 			wait = l.delay(err, &backoff)
 			l.status.failed(slot, err, l.opts.Clock().Add(wait))
+			l.changed(err)
 			l.logFailure(slot, err, wait)
 		} else {
 			wait, leaving = l.keep(ctx, t, &backoff)
@@ -251,6 +266,7 @@ func (l *Link) hold(ctx context.Context, slot int) {
 // It returns when to dial next, and the tunnel where it is still in use.
 func (l *Link) keep(ctx context.Context, t *tunnel, backoff *retry.Backoff) (time.Duration, *tunnel) {
 	l.status.online(t)
+	l.changed(nil)
 	if l.opts.Announce != nil { // after it is online: what Tell says from now on comes later
 		for _, m := range l.opts.Announce() {
 			t.tell(m)
@@ -266,6 +282,7 @@ func (l *Link) keep(ctx context.Context, t *tunnel, backoff *retry.Backoff) (tim
 		backoff.Succeeded(lived)
 		wait := backoff.Next()
 		l.status.failed(t.slot, t.why(), l.opts.Clock().Add(wait))
+		l.changed(t.why())
 		l.log.Warn("tunnel down", zap.Int("slot", t.slot), zap.String("tunnel", t.welcome.TunnelID),
 			zap.Duration("lived", lived), zap.Error(t.why()), zap.Duration("retryIn", wait))
 		return wait, nil
@@ -278,6 +295,22 @@ func (l *Link) keep(ctx context.Context, t *tunnel, backoff *retry.Backoff) (tim
 		t.finish()
 		return 0, nil
 	}
+}
+
+// changed tells whoever wants to know how the link is, by what is so now: the
+// slots fare side by side, and the news of one may come late.
+func (l *Link) changed(err error) {
+	if l.opts.Changed == nil {
+		return
+	}
+	l.news.Lock()
+	defer l.news.Unlock()
+	if l.status.read().State == StateOnline {
+		err = nil
+	} else if err == nil { // the tunnel that came up is gone already
+		return
+	}
+	l.opts.Changed(err)
 }
 
 // delay is how long to wait after a failed attempt.

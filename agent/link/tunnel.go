@@ -124,9 +124,44 @@ func (t *tunnel) told(raw []byte) error {
 		t.mu.Lock()
 		t.latency = m.RTT()
 		t.mu.Unlock()
+	case nil: // of a newer version
+	default:
+		if t.link.opts.Hear != nil {
+			t.link.opts.Hear(m, peer{t})
+		}
 	}
 	return nil
 }
+
+// peer is the relay at the end of a tunnel.
+type peer struct{ tunnel *tunnel }
+
+// Tell implements Peer.
+func (p peer) Tell(m proto.Control) error {
+	raw, err := proto.EncodeControl(m)
+	if err != nil {
+		return err
+	}
+	return p.tunnel.conn.SendText(raw)
+}
+
+// Ended implements Peer.
+func (p peer) Ended() <-chan struct{} {
+	p.tunnel.mu.Lock()
+	session := p.tunnel.session
+	p.tunnel.mu.Unlock()
+	if session == nil { // there was never one
+		return past
+	}
+	return session.Ended()
+}
+
+// past is closed.
+var past = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
 
 // replace asks for another tunnel in place of this one.
 func (t *tunnel) replace(within time.Duration) {

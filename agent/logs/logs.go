@@ -90,6 +90,9 @@ func Open(o Options) (*Logs, error) {
 // Logger is what to log with.
 func (l *Logs) Logger() *zap.Logger { return l.log }
 
+// Remote reports whether the relay may follow the log.
+func (l *Logs) Remote() bool { return l.tail.allowed.Load() }
+
 // Tail is the log for who follows it from afar.
 func (l *Logs) Tail() *Tail { return l.tail }
 

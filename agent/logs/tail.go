@@ -100,6 +100,9 @@ func (t *Tail) allow(allowed bool) {
 	t.listen()
 }
 
+// Followed reports whether anybody follows the log.
+func (t *Tail) Followed() bool { return t.least.Load() < int32(silent) }
+
 // listen sets the level of what is taken; mu is held.
 func (t *Tail) listen() {
 	least := silent

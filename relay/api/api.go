@@ -39,6 +39,7 @@ type Options struct {
 	Gateway  Gateway
 	Sessions Sessions
 	Events   *event.Bus
+	Logs     Logs
 	// PublicURL is where the OpenAPI document says that the API is.
 	PublicURL *url.URL
 	// Version of the relay, for the OpenAPI document.

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 
+	"sallyport/proto"
 	"sallyport/relay/account"
 	"sallyport/relay/edge"
 )
@@ -41,6 +42,7 @@ func (h *handler) proxy(w http.ResponseWriter, r *http.Request, actor account.Ac
 		h.refuse(w, r, h.problemOf(r.Context(), err))
 		return
 	}
-	w.Header().Del("Cache-Control") // the application's to say
+	w.Header().Del("Cache-Control")                                               // the application's to say
+	r.Header[proto.HeaderCaller] = []string{proto.Caller(actor.Kind, actor.Name)} // whatever came from outside
 	h.Gateway.Serve(w, r, c, rest, r.URL.RawQuery, edge.RequestID(r.Context()))
 }

@@ -25,6 +25,7 @@ func (h *handler) routes() {
 	route(h, "GET", "/agents/{id}", agents, "Read an agent", 200, h.readAgent)
 	route(h, "PATCH", "/agents/{id}", agents, "Rename an agent", 200, h.renameAgent)
 	route(h, "DELETE", "/agents/{id}", agents, "Delete an agent", 204, h.deleteAgent)
+	route(h, "GET", "/agents/{id}/logs", agents, "Follow what an agent's machines log", 200, h.agentLogs, logAnswers)
 	route(h, "GET", "/agents/{id}/history", agents, "When an agent's machines came and went, newest first", 200, h.agentHistory)
 	route(h, "DELETE", "/agents/{id}/instances/{instanceId}", agents, "Remove a machine from an agent", 204, h.removeInstance)
 	route(h, "POST", "/agents/{id}/enrollments", agents, "Make a one-time enrolment code", 201, h.createEnrolment)

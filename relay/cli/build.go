@@ -126,7 +126,7 @@ func build(ctx context.Context, c *config.Config, public *url.URL, log *zap.Logg
 
 	door := api.New(api.Options{
 		Callers: r.browser, Accounts: r.accounts, Registry: reg, Prober: prober, Gateway: passage, Sessions: sessions,
-		Events: events, PublicURL: public, Version: buildinfo.Version(), Log: log.Named("api"), Closing: r.closing,
+		Events: events, Logs: r.hub, PublicURL: public, Version: buildinfo.Version(), Log: log.Named("api"), Closing: r.closing,
 	})
 	pages, err := web.New(web.Options{
 		Accounts: r.accounts, Browser: r.browser, Registry: reg, Prober: prober, Gateway: passage, Sessions: sessions,

@@ -56,7 +56,7 @@ func New(o Options) *Gateway {
 	return g
 }
 
-// Serve sends r to the path and query, both as they stood on the wire, below
+// Serve sends r, whose proto.HeaderCaller its door has set, to the path and query, both as they stood on the wire, below
 // the connection's base URI, and w the application's answer. Where the answer
 // breaks off after its header was sent on, Serve panics with
 // http.ErrAbortHandler, so that the caller sees it break off too.

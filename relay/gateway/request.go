@@ -68,6 +68,9 @@ func (p *passage) request() (*http.Request, error) {
 	}
 	road.AddCookies(req, p.held.Jar)
 	road.SetOptions(req, p.requestID, p.c.ID)
+	if who := p.r.Header[proto.HeaderCaller]; len(who) == 1 {
+		req.Header[proto.HeaderCaller] = who
+	}
 	if p.applied != "" {
 		req.Header[proto.HeaderWait] = []string{strconv.FormatInt(p.wait.Milliseconds(), 10)}
 	}

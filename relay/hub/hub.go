@@ -91,6 +91,7 @@ type Hub struct {
 	mu       sync.Mutex        // guards the following
 	agents   map[string]*agent // by agent id; also those that have been here before
 	arrivals map[*arrival]struct{}
+	logs     map[string]*logBook // by agent id; only those that somebody follows
 	draining bool
 	staying  int           // tunnels that the agent has not replaced
 	moved    chan struct{} // closed when draining and none of them is left
@@ -146,6 +147,7 @@ func New(opts Options) *Hub {
 		doorstep: newDoorstep(opts),
 		agents:   make(map[string]*agent),
 		arrivals: make(map[*arrival]struct{}),
+		logs:     make(map[string]*logBook),
 		unread:   mux.NewBudget(unreadAnswers),
 		moved:    make(chan struct{}),
 	}

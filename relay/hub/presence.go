@@ -85,6 +85,7 @@ func (h *Hub) enter(t *tunnel, arrived *arrival) (superseded []*tunnel, draining
 		h.staying++
 	}
 	h.serve(a)
+	h.askForLogs(a.id)
 	return superseded, h.draining, nil
 }
 
@@ -102,6 +103,7 @@ func (h *Hub) unregister(t *tunnel) {
 		a.lastSeen = seen
 	}
 	h.reconsider(a)
+	h.askForLogs(a.id)
 	received, sent := t.conn.Traffic()
 	h.metrics.ended(received, sent)
 }

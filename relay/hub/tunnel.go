@@ -106,6 +106,8 @@ func (t *tunnel) told(raw []byte) error {
 		return session.Rested(m.N)
 	case *proto.Paused:
 		t.hub.toldPause(t, m)
+	case *proto.LogLines:
+		t.hub.toldLogs(t, m)
 	case *proto.OfflineReport:
 		t.hub.toldOffline(t, m)
 	case *proto.PolicySummary:

@@ -290,6 +290,21 @@ func (r *Registry) RemoveInstance(ctx context.Context, actor account.Actor, agen
 	return nil
 }
 
+// FollowLogs is asked before somebody reads what an agent's machines log. That he
+// does is written down: the site shares it with those whom it may trust to
+// change the agent.
+func (r *Registry) FollowLogs(ctx context.Context, actor account.Actor, agentID string) error {
+	if err := mayEdit(actor, "read the agents' logs"); err != nil {
+		return err
+	}
+	w := r.workspace(actor)
+	row, err := w.Agent(ctx, agentID)
+	if err != nil {
+		return fault(err, "agent")
+	}
+	return fault(r.audit(ctx, w, actor, change{"agent.logs", "agent", agentID, row.Name, ""}), "agent")
+}
+
 // Ref names a thing.
 type Ref struct{ ID, Name string }
 

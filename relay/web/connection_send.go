@@ -88,6 +88,7 @@ func (h *handler) sendRequest(w http.ResponseWriter, r *http.Request, actor acco
 		send.PathError = fault
 		return h.connectionPage(w, r, actor, http.StatusUnprocessableEntity, connectionExtras{send: send})
 	}
+	request.Header[proto.HeaderCaller] = []string{proto.Caller(actor.Kind, actor.Name)}
 	recorded := &recorder{header: http.Header{}}
 	start := h.Clock()
 	h.serveThrough(recorded, request, c, path, query, edge.RequestID(r.Context()))

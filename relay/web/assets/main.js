@@ -7,6 +7,7 @@ import { enhanceForm } from "./form.js";
 import { runTestsInPlace } from "./test.js";
 import { sendInPlace } from "./send.js";
 import { keepAgentsLive } from "./agents.js";
+import { followLogs } from "./log.js";
 
 document.documentElement.classList.add("scripted");
 watchTimes();
@@ -20,3 +21,4 @@ if (form) {
 }
 runTestsInPlace();
 sendInPlace();
+followLogs();
