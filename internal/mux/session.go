@@ -227,6 +227,12 @@ func (s *Session) Rested(n int64) error {
 	}
 	s.inner, s.asked = nil, 0
 	s.framer = s.newFramer()
+	s.opening.Lock()
+	s.open = nil // empty, but not small
+	s.opening.Unlock()
+	if s.windows != nil {
+		s.windows.rest()
+	}
 	return wsconn.ErrRest
 }
 

@@ -97,7 +97,7 @@ func newWindows(most uint32, budget *Budget) *windows {
 	if most == leastWindow || budget == nil {
 		return nil
 	}
-	return &windows{most: most, budget: budget, credits: make(map[uint32]*credit)}
+	return &windows{most: most, budget: budget}
 }
 
 // announced says how much of yamux's announcement, of which header is the
@@ -110,10 +110,13 @@ func (w *windows) announced(header []byte) uint32 {
 	defer w.mu.Unlock()
 	c := w.credits[id]
 	switch {
-	case w.ended || delta == 0:
+	case w.ended, delta == 0:
 		return delta
 	case c == nil && flags&(flagSYN|flagACK) != 0:
 		share := w.budget.take(delta)
+		if w.credits == nil {
+			w.credits = make(map[uint32]*credit)
+		}
 		w.credits[id] = &credit{limit: leastWindow + share, share: share, withheld: delta - share}
 		return share
 	case c == nil: // closed already
@@ -168,13 +171,24 @@ func (w *windows) release(id uint32) {
 	}
 }
 
-// end gives the shares of all streams back.
+// rest gives the shares of all streams back, of which none is open any more.
+func (w *windows) rest() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.giveAll()
+}
+
+// end gives the shares of all streams back, for good.
 func (w *windows) end() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ended = true
-	for id, c := range w.credits {
+	w.giveAll()
+}
+
+func (w *windows) giveAll() {
+	for _, c := range w.credits {
 		w.budget.give(c.share)
-		delete(w.credits, id)
 	}
+	w.credits = nil // a map stays as large as it was
 }

@@ -70,7 +70,9 @@ func (k *keptStreams) old(before time.Time) []*mux.Stream {
 	for i := range old {
 		old[i] = k.list[i].Stream
 	}
-	k.list = append(k.list[:0:0], k.list[n:]...) // lets go of what a burst needed
+	// Lets go of what a burst needed: not of k.list[:0:0], which would hold on to
+	// the streams and with them to sessions that are long at rest.
+	k.list = append([]keptStream(nil), k.list[n:]...)
 	return old
 }
 

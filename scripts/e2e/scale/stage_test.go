@@ -50,7 +50,7 @@ type site struct {
 // report is what the sites have seen; see sites.Report.
 type report struct {
 	Tunnels, Online, Whole int
-	Ups                    []int
+	Ups, Firsts            []int
 	Downs                  int
 	Failures               map[string]int
 	Most                   int

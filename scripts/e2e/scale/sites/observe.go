@@ -3,6 +3,7 @@ package main
 import (
 	"maps"
 	"regexp"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,10 +16,10 @@ type Report struct {
 	Tunnels int // up now, of all agents
 	Online  int // agents with at least one
 	Whole   int // agents with all of theirs
-	// Ups are when tunnels came up, in milliseconds since the reset; Downs how
-	// many ended.
-	Ups   []int
-	Downs int
+	// Ups are when tunnels came up, in milliseconds since the reset, and Firsts
+	// when the first one of each agent did; Downs is how many ended.
+	Ups, Firsts []int
+	Downs       int
 	// Failures are attempts to reach the relay that failed, by what was logged.
 	Failures map[string]int
 	// Most is how many attempts failed at one agent, at most.
@@ -37,6 +38,7 @@ type observer struct {
 	mu       sync.Mutex // guards the following
 	since    time.Time
 	ups      []int
+	firsts   []int
 	downs    int
 	failures map[string]int
 	agents   []*counter
@@ -46,7 +48,8 @@ type observer struct {
 type counter struct {
 	zapcore.LevelEnabler
 	seen   *observer
-	failed int // guarded by seen.mu
+	failed int  // guarded by seen.mu, as is up
+	up     bool // since the last reset
 }
 
 func newObserver() *observer { return &observer{since: time.Now(), failures: map[string]int{}} }
@@ -60,16 +63,16 @@ func (o *observer) logger() *zap.Logger {
 func (o *observer) reset() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.since, o.ups, o.downs, o.failures = time.Now(), nil, 0, map[string]int{}
+	o.since, o.ups, o.firsts, o.downs, o.failures = time.Now(), nil, nil, 0, map[string]int{}
 	for _, c := range o.agents {
-		c.failed = 0
+		c.failed, c.up = 0, false
 	}
 }
 
 func (o *observer) report(r *Report) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	r.Ups, r.Downs, r.Failures = append([]int(nil), o.ups...), o.downs, maps.Clone(o.failures)
+	r.Ups, r.Firsts, r.Downs, r.Failures = slices.Clone(o.ups), slices.Clone(o.firsts), o.downs, maps.Clone(o.failures)
 	for _, c := range o.agents {
 		r.Most = max(r.Most, c.failed)
 	}
@@ -89,7 +92,12 @@ func (c *counter) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	defer c.seen.mu.Unlock()
 	switch e.Message {
 	case "tunnel up":
-		c.seen.ups = append(c.seen.ups, int(time.Since(c.seen.since).Milliseconds()))
+		at := int(time.Since(c.seen.since).Milliseconds())
+		c.seen.ups = append(c.seen.ups, at)
+		if !c.up {
+			c.up = true
+			c.seen.firsts = append(c.seen.firsts, at)
+		}
 	case "tunnel down":
 		c.seen.downs++
 	case "relay not reached", "relay refuses this machine; this will not heal by itself":
