@@ -33,6 +33,11 @@ const (
 	AuthCookie AuthType = "cookie"
 )
 
+// SignsIn reports whether connections of this type have sessions: they sign in
+// before the first request, and again when the application no longer accepts
+// what came of it.
+func (t AuthType) SignsIn() bool { return t == AuthCookie }
+
 // Spec is what a user describes: everything of a connection but the values of
 // its secrets. Field names and nesting are the API's.
 type Spec struct {

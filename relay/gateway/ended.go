@@ -12,7 +12,7 @@ import (
 // ended says why an answer means that the session has ended, "" where it does
 // not: a 401, or a redirect to the page on which people sign in.
 func (p *passage) ended(resp *http.Response) string {
-	if p.c.Auth.Type != connection.AuthCookie {
+	if !p.c.Auth.Type.SignsIn() {
 		return ""
 	}
 	switch resp.StatusCode {

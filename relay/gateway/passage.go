@@ -157,7 +157,7 @@ func (p *passage) prepare(rawQuery string) *proto.Error {
 		// answer. Where the server can't do it (HTTP/2 does it by itself), the
 		// answer waits, and that is all.
 		_ = http.NewResponseController(p.w).EnableFullDuplex()
-		keep := p.c.Auth.Type == connection.AuthCookie && p.r.ContentLength <= replayLimit
+		keep := p.c.Auth.Type.SignsIn() && p.r.ContentLength <= replayLimit
 		body, large := p.limited()
 		if large != nil {
 			return large

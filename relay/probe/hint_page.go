@@ -56,7 +56,7 @@ func (e evidence) pages() *advice {
 
 // whySignedOut names the likeliest causes.
 func (e evidence) whySignedOut() string {
-	if e.c.Auth.Type != connection.AuthCookie {
+	if !e.c.Auth.Type.SignsIn() {
 		return "Choose the authentication type cookie and describe the sign-in."
 	}
 	return "The sign-in may not have worked although it looked so (name its success status code), or the base URI is not that of the API."

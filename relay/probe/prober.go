@@ -141,11 +141,11 @@ func (r *run) needless(name string) string {
 			return "Not needed: in cloud mode, requests run from the relay."
 		}
 	case StepSignIn:
-		if r.c.Auth.Type != connection.AuthCookie {
+		if !r.c.Auth.Type.SignsIn() {
 			return "Not needed: the authentication type is none."
 		}
 	case StepPing:
-		if r.c.Ping.URI == "" && r.c.Auth.Type == connection.AuthCookie {
+		if r.c.Ping.URI == "" && r.c.Auth.Type.SignsIn() {
 			return "There is no ping URI, so the sign-in alone was tested."
 		}
 	}

@@ -66,17 +66,17 @@ func (k *Keeper) depart(e *entry, settings string, j journey) (*flight, error) {
 func (k *Keeper) fly(e *entry, f *flight, j journey, drops int) {
 	ctx, cancel := context.WithTimeout(k.ctx, signInTimeout+2*storeTimeout)
 	defer cancel()
-	stored, signIns := k.load(ctx, j.c, f.settings)
+	stored, former := k.load(ctx, j.c, f.settings)
 	if j.mayLoad && stored != nil && stored.session.ID != j.staleID {
 		k.land(e, f, drops, stored)
 		return
 	}
-	f.attempt, f.err = attempt(ctx, j.rt, j.c, j.requestID, k.clock)
+	f.attempt, f.err = order{rt: j.rt, c: j.c, requestID: j.requestID, former: former, clock: k.clock}.attempt(ctx)
 	if f.err != nil {
 		k.crash(ctx, e, f, j)
 		return
 	}
-	f.attempt.Session = k.newSession(j.c, f.attempt.Jar, f.settings, j.reason, signIns)
+	f.attempt.Session = k.newSession(j.c, f.attempt.Jar, f.settings, j.reason, former)
 	h := hold(j.c.WorkspaceID, f.attempt.Session, f.attempt.Jar)
 	k.log.Info("signed in", zap.String("connection", j.c.ID), zap.String("session", h.session.ID),
 		zap.String("request_id", j.requestID), zap.String("reason", j.reason))
@@ -145,13 +145,17 @@ func (k *Keeper) told(f *flight) error {
 	return k.callersError(f.err, f.next)
 }
 
-func (k *Keeper) newSession(c *connection.Connection, jar *Jar, settings, reason string, before int) Session {
+func (k *Keeper) newSession(c *connection.Connection, jar *Jar, settings, reason string, former *Session) Session {
 	now := k.clock().UTC()
 	lines, _ := jar.lines()
-	return Session{
+	s := Session{
 		ID: k.newID(), ConnectionID: c.ID, CreatedAt: now, LastUsedAt: now,
-		SignIns: before + 1, Reason: reason, Cookies: lines, Settings: settings,
+		SignIns: 1, Reason: reason, Cookies: lines, Settings: settings,
 	}
+	if former != nil {
+		s.SignIns += former.SignIns
+	}
+	return s
 }
 
 // failureName is what a log says of a failed sign-in: never an answer's text.

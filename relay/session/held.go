@@ -97,25 +97,28 @@ func hold(workspaceID string, s Session, j *Jar) *Held {
 	return h
 }
 
-// load takes a stored session into use, nil where there is none that fits.
-func (k *Keeper) load(ctx context.Context, c *connection.Connection, settings string) (held *Held, signIns int) {
+// load takes a stored session into use, nil where there is none that fits. former
+// is what the store has, whether or not it fits.
+func (k *Keeper) load(ctx context.Context, c *connection.Connection, settings string) (held *Held, former *Session) {
 	s, err := k.store.LoadSession(ctx, c.WorkspaceID, c.ID)
 	if err != nil {
 		if !isNone(err) {
 			// A sign-in makes good for a session that can't be read.
 			k.log.Warn("stored session can't be read", zap.String("connection", c.ID), zap.Error(err))
 		}
-		return nil, 0
+		return nil, nil
 	}
 	if s.Settings != "" && s.Settings != settings {
-		return nil, s.SignIns
+		return nil, &s
 	}
-	s.Settings = settings
-	h := hold(c.WorkspaceID, s, restore(s.Cookies, k.clock))
+	former = &s
+	fits := s
+	fits.Settings = settings
+	h := hold(c.WorkspaceID, fits, restore(s.Cookies, k.clock))
 	if !h.Jar.live() {
-		return nil, s.SignIns
+		return nil, former
 	}
-	return h, s.SignIns
+	return h, former
 }
 
 // renewEvery is how often at most a session is renewed that the application

@@ -89,7 +89,7 @@ func (k *Keeper) Close() {
 // asked, and a *proto.Error with sign_in_failed where it refused, or where it
 // refused lately and is not asked again yet.
 func (k *Keeper) Current(ctx context.Context, rt http.RoundTripper, c *connection.Connection, requestID string) (*Held, error) {
-	if c.Auth.Type != connection.AuthCookie {
+	if !c.Auth.Type.SignsIn() {
 		return &Held{}, nil
 	}
 	if c.ID == "" {
@@ -135,7 +135,7 @@ func (k *Keeper) Current(ctx context.Context, rt http.RoundTripper, c *connectio
 // accepts: one sign-in however many callers held it. Where another has signed
 // in meanwhile, that session is returned. The reason is for a person.
 func (k *Keeper) Renew(ctx context.Context, rt http.RoundTripper, c *connection.Connection, stale *Held, requestID, reason string) (*Held, error) {
-	if c.Auth.Type != connection.AuthCookie {
+	if !c.Auth.Type.SignsIn() {
 		return stale, nil
 	}
 	if c.ID == "" {
@@ -175,9 +175,9 @@ func (k *Keeper) Renew(ctx context.Context, rt http.RoundTripper, c *connection.
 // The Attempt is returned with every error of the sign-in itself.
 func (k *Keeper) SignIn(ctx context.Context, rt http.RoundTripper, c *connection.Connection, requestID, reason string) (*Attempt, error) {
 	if c.ID == "" {
-		a, err := attempt(ctx, rt, c, requestID, k.clock)
+		a, err := order{rt: rt, c: c, requestID: requestID, clock: k.clock}.attempt(ctx)
 		if err == nil {
-			a.Session = k.newSession(c, a.Jar, digest(c), reason, 0)
+			a.Session = k.newSession(c, a.Jar, digest(c), reason, nil)
 		}
 		return a, err
 	}
@@ -210,7 +210,7 @@ func (k *Keeper) SignIn(ctx context.Context, rt http.RoundTripper, c *connection
 
 // unsaved signs in for a connection that is not on file: nothing is kept.
 func (k *Keeper) unsaved(ctx context.Context, rt http.RoundTripper, c *connection.Connection, requestID string) (*Held, error) {
-	a, err := attempt(ctx, rt, c, requestID, k.clock)
+	a, err := order{rt: rt, c: c, requestID: requestID, clock: k.clock}.attempt(ctx)
 	if err != nil {
 		return nil, k.callersError(err, time.Time{})
 	}

@@ -5,7 +5,6 @@ import (
 	"net/http"
 
 	"sallyport/relay/account"
-	"sallyport/relay/connection"
 	"sallyport/relay/registry"
 	"sallyport/relay/session"
 )
@@ -73,8 +72,8 @@ func (v connectionView) ModeWord() string  { return modeWord(v.Mode) }
 func (v connectionView) MediaWord() string { return choiceWord("mediaType", string(v.MediaType)) }
 func (v connectionView) AuthWord() string  { return choiceWord("auth.type", string(v.Auth.Type)) }
 
-// Cookie reports whether the connection has sessions.
-func (v connectionView) Cookie() bool { return v.Auth.Type == connection.AuthCookie }
+// SignsIn reports whether the connection has sessions.
+func (v connectionView) SignsIn() bool { return v.Auth.Type.SignsIn() }
 
 // ContentType is how a body is sent through the connection.
 func (v connectionView) ContentType() string { return v.MediaType.ContentType() }

@@ -1,6 +1,10 @@
 package web
 
-import "sallyport/relay/connection"
+import (
+	"slices"
+
+	"sallyport/relay/connection"
+)
 
 // A formField is one field of the connection form. Labels and help are those
 // of the document that integrators read; what a value must be is said by
@@ -23,6 +27,10 @@ type choice struct{ Value, Label, Help string }
 
 // formFields is the form, in the order of its four steps.
 func formFields() []formField {
+	return slices.Concat(describingFields(), authFields(), pingFields())
+}
+
+func describingFields() []formField {
 	return []formField{
 		{path: "name", label: "Name", required: true, maxLength: connection.MaxName, placeholder: "Plant 2 ERP",
 			help: "Meaningful to your integration, so that you can identify the connection later in a list."},
@@ -33,11 +41,8 @@ func formFields() []formField {
 		{path: "agentId", label: "Agent", required: true},
 
 		{path: "auth.type", label: "Authentication type", required: true, class: "half",
-			help: "How the application is signed in to.",
-			choices: []choice{
-				{Value: string(connection.AuthCookie), Label: "Cookie"},
-				{Value: string(connection.AuthNone), Label: "None"},
-			}},
+			help:    "How the application is signed in to.",
+			choices: authChoices()},
 		{path: "baseUri", label: "Base URI", required: true, inputClass: "code", inputMode: "url", placeholder: "https://erp.plant2.internal/api",
 			help: "The path to the app’s API, as documented in its API guide."},
 		{path: "mediaType", label: "Media type", required: true, class: "half",
@@ -49,18 +54,11 @@ func formFields() []formField {
 				{Value: string(connection.CSV), Label: "CSV"},
 				{Value: string(connection.Plain), Label: "Plain text"},
 			}},
+	}
+}
 
-		{path: "auth.cookie.method", label: "Cookie method", required: true, class: "only-cookie", inputClass: "short",
-			help:    "The HTTP method to use when querying the cookie.",
-			choices: []choice{{Value: "GET", Label: "GET"}, {Value: "POST", Label: "POST"}}},
-		{path: "auth.cookie.uri", label: "Cookie URI", required: true, class: "only-cookie", inputClass: "code", placeholder: "/session",
-			help: "The relative URI to the cookie. It is relative to the base URI."},
-		{path: "auth.cookie.body", label: "Cookie body", class: "only-cookie only-cookie-post", rows: 4,
-			placeholder: `{"user": "svc", "password": "{{secret.password}}"}`,
-			help:        "What the sign-in sends. Write {{secret.NAME}} for each secret; it is escaped for the media type."},
-		{path: "auth.cookie.successStatusCode", label: "Cookie success status code", class: "only-cookie", inputClass: "short", inputMode: "numeric", placeholder: "any 2xx",
-			help: "The expected status code for success. Empty: any 2xx. At least one cookie must be set in either case."},
-
+func pingFields() []formField {
+	return []formField{
 		{path: "ping.method", label: "Ping method", inputClass: "short",
 			help:    "The HTTP method to use when making the ping request.",
 			choices: []choice{{Value: "GET", Label: "GET"}, {Value: "POST", Label: "POST"}, {Value: "PUT", Label: "PUT"}, {Value: "HEAD", Label: "HEAD"}}},
@@ -78,10 +76,14 @@ func formFields() []formField {
 // formSteps are the sections of the form, and the fields that each begins
 // with; a mistake is marked on the step whose field has it.
 func formSteps() []formStep {
+	auth := []string{"secrets"}
+	for _, kind := range authForms() {
+		auth = append(auth, "auth."+string(kind.kind))
+	}
 	return []formStep{
 		{Anchor: "step-name", Title: "Name and mode", prefixes: []string{"name", "mode", "agentId"}},
 		{Anchor: "step-describe", Title: "Describe", prefixes: []string{"auth.type", "headers", "baseUri", "mediaType"}},
-		{Anchor: "step-auth", Title: "Authentication", prefixes: []string{"auth.cookie", "secrets"}},
+		{Anchor: "step-auth", Title: "Authentication", prefixes: auth},
 		{Anchor: "step-test", Title: "Test and save", prefixes: []string{"ping"}},
 	}
 }

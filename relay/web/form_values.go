@@ -29,9 +29,9 @@ type secretValue struct {
 
 func newFormValues(agentID string) formValues {
 	v := formValues{fields: map[string]string{
-		"mode": string(connection.Cloud), "mediaType": string(connection.JSON),
-		"auth.type": string(connection.AuthCookie), "auth.cookie.method": "POST", "ping.method": "GET",
+		"mode": string(connection.Cloud), "mediaType": string(connection.JSON), "ping.method": "GET",
 	}}
+	showAuth(v.fields, connection.Auth{Type: connection.AuthCookie})
 	if agentID != "" {
 		v.fields["mode"] = string(connection.OnPremise)
 		v.fields["agentId"] = agentID
@@ -43,19 +43,11 @@ func newFormValues(agentID string) formValues {
 func savedFormValues(c registry.Connection) formValues {
 	v := formValues{version: c.Version, headers: slices.Clone(c.Headers), fields: map[string]string{
 		"name": c.Name, "mode": string(c.Mode), "agentId": c.AgentID, "baseUri": c.BaseURI,
-		"mediaType": string(c.MediaType), "auth.type": string(c.Auth.Type),
-		"auth.cookie.method": "POST",
-		"ping.method":        c.Ping.Method, "ping.uri": c.Ping.URI, "ping.body": c.Ping.Body,
+		"mediaType":   string(c.MediaType),
+		"ping.method": c.Ping.Method, "ping.uri": c.Ping.URI, "ping.body": c.Ping.Body,
 		"ping.successPath": c.Ping.SuccessPath, "ping.successValues": strings.Join(c.Ping.SuccessValues, "\n"),
 	}}
-	if cookie := c.Auth.Cookie; cookie != nil {
-		v.fields["auth.cookie.method"] = cookie.Method
-		v.fields["auth.cookie.uri"] = cookie.URI
-		v.fields["auth.cookie.body"] = cookie.Body
-		if cookie.SuccessStatusCode != 0 {
-			v.fields["auth.cookie.successStatusCode"] = strconv.Itoa(cookie.SuccessStatusCode)
-		}
-	}
+	showAuth(v.fields, c.Auth)
 	for _, name := range c.SecretNames {
 		v.secrets = append(v.secrets, secretValue{name: name, set: true})
 	}
@@ -115,7 +107,6 @@ func (v formValues) spec() (spec connection.Spec, headerRows []int, mistakes []c
 	spec = connection.Spec{
 		Name: f["name"], Mode: connection.Mode(f["mode"]), AgentID: f["agentId"], BaseURI: f["baseUri"],
 		MediaType: connection.MediaType(f["mediaType"]),
-		Auth:      connection.Auth{Type: connection.AuthType(f["auth.type"])},
 		Ping:      connection.Ping{Method: f["ping.method"], URI: f["ping.uri"], SuccessPath: f["ping.successPath"]},
 	}
 	if spec.Mode != connection.OnPremise || spec.AgentID == "install" {
@@ -128,21 +119,7 @@ func (v formValues) spec() (spec connection.Spec, headerRows []int, mistakes []c
 		spec.Headers = append(spec.Headers, h)
 		headerRows = append(headerRows, i)
 	}
-	if spec.Auth.Type == connection.AuthCookie {
-		cookie := &connection.CookieAuth{Method: f["auth.cookie.method"], URI: f["auth.cookie.uri"]}
-		if cookie.Method != "GET" {
-			cookie.Body = f["auth.cookie.body"]
-		}
-		if code := strings.TrimSpace(f["auth.cookie.successStatusCode"]); code != "" {
-			n, err := strconv.Atoi(code)
-			if err != nil || n == 0 {
-				mistakes = append(mistakes, connection.FieldError{Path: "auth.cookie.successStatusCode",
-					Message: "A status code is a number from 100 to 599, such as 200. Leave it empty for any 2xx."})
-			}
-			cookie.SuccessStatusCode = n
-		}
-		spec.Auth.Cookie = cookie
-	}
+	spec.Auth, mistakes = readAuth(f)
 	if spec.Ping.Method == "POST" || spec.Ping.Method == "PUT" {
 		spec.Ping.Body = f["ping.body"]
 	}

@@ -129,7 +129,8 @@ func place(path string) int {
 	case strings.HasPrefix(path, "headers"):
 		before = "auth.type"
 	case strings.HasPrefix(path, "secrets"):
-		before = "auth.cookie.successStatusCode"
+		fields := authFields()
+		before = fields[len(fields)-1].path // below the section of whatever type
 	case strings.HasPrefix(path, "ping.successValues"):
 		before = "ping.successValues"
 	}

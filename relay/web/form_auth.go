@@ -1,0 +1,65 @@
+package web
+
+import "sallyport/relay/connection"
+
+// authForm is one authentication type in the form: its entry in the select,
+// and the fields of its section. The section itself is a template, shown where
+// the type is chosen.
+type authForm struct {
+	kind   connection.AuthType
+	label  string
+	fields []formField
+	// show writes what is saved into the form's fields, defaults where the
+	// connection is of another type. nil: there are no fields.
+	show func(fields map[string]string, a connection.Auth)
+	// read makes of the fields what the connection is to have. mistakes are
+	// what only the form can tell, such as text where a number belongs.
+	read func(fields map[string]string, a *connection.Auth) (mistakes []connection.FieldError)
+}
+
+// authForms are the types in the order in which the form offers them.
+func authForms() []authForm {
+	return []authForm{
+		cookieForm(),
+		{kind: connection.AuthNone, label: "None"},
+	}
+}
+
+// authFields are the fields of all sections.
+func authFields() []formField {
+	var fields []formField
+	for _, kind := range authForms() {
+		fields = append(fields, kind.fields...)
+	}
+	return fields
+}
+
+func authChoices() []choice {
+	var choices []choice
+	for _, kind := range authForms() {
+		choices = append(choices, choice{Value: string(kind.kind), Label: kind.label})
+	}
+	return choices
+}
+
+// showAuth writes every type's fields, so that changing the type brings up a
+// section that is ready to be filled in.
+func showAuth(fields map[string]string, a connection.Auth) {
+	fields["auth.type"] = string(a.Type)
+	for _, kind := range authForms() {
+		if kind.show != nil {
+			kind.show(fields, a)
+		}
+	}
+}
+
+// readAuth reads the section of the type that is chosen.
+func readAuth(fields map[string]string) (a connection.Auth, mistakes []connection.FieldError) {
+	a.Type = connection.AuthType(fields["auth.type"])
+	for _, kind := range authForms() {
+		if kind.kind == a.Type && kind.read != nil {
+			mistakes = kind.read(fields, &a)
+		}
+	}
+	return a, mistakes
+}
