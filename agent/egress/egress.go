@@ -87,7 +87,7 @@ func New(o Options) (*Egress, error) {
 	case "", ProxySystem, ProxyEnvironment, ProxyNone:
 	default:
 		if e.fixed, err = ParseProxy(o.Proxy); err != nil {
-			return nil, fmt.Errorf("proxy: %w", err)
+			return nil, fmt.Errorf(`proxy: not "system", "environment" or "none", and %w`, err)
 		}
 	}
 	if e.roots, err = authorities("caFile", o.CAFile); err != nil {

@@ -136,7 +136,7 @@ func ParseProxy(text string) (*url.URL, error) {
 	return nil, errNoProxy
 }
 
-var errNoProxy = errors.New(`not "system", "environment", "none" or a URL that begins with http://, https:// or socks5://`)
+var errNoProxy = errors.New("no URL that begins with http://, https:// or socks5://")
 
 // withScheme puts a scheme before a host and port that has none.
 func withScheme(server, scheme string) string {

@@ -16,9 +16,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/dustin/go-humanize"
 	"go.uber.org/zap"
 
+	"sallyport/internal/bytesize"
 	"sallyport/internal/logging"
 	"sallyport/proto"
 )
@@ -225,7 +225,7 @@ func (c *call) bodyError(e *proto.Error) *proto.Error {
 
 func (c *call) tooLarge(outcome proto.Outcome) *proto.Error {
 	return &proto.Error{Code: proto.CodeTooLarge, Outcome: outcome, Err: errBodyTooLarge,
-		Detail: fmt.Sprintf("The request's body is longer than the %s that the site's agent sends on.", humanize.IBytes(uint64(c.limit))),
+		Detail: fmt.Sprintf("The request's body is longer than the %s that the site's agent sends on.", bytesize.Words(c.limit)),
 		Hint:   "Send less at once, or ask the site's admin to raise maxRequestBody in agent.yaml.",
 		Facts:  map[string]string{"limit": strconv.FormatInt(c.limit, 10)}}
 }

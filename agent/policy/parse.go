@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"golang.org/x/time/rate"
+
+	"sallyport/internal/bytesize"
 )
 
 // maxRule is the longest that a rule may be, in bytes.
@@ -163,7 +165,7 @@ func (r *Rule) parseLimit(word string) error {
 	case name == "rate":
 		return r.parseRate(value)
 	}
-	n, ok := parseSize(value)
+	n, ok := bytesize.Parse(value)
 	if !ok {
 		return faulty(word, "is no size: write one such as body=10MB or body=512KiB")
 	}
@@ -180,20 +182,6 @@ func (r *Rule) parseRate(value string) error {
 	r.rate = Rate{Requests: int(n), Per: per[0]}
 	r.bucket = rate.NewLimiter(r.rate.perSecond(), r.rate.Requests)
 	return nil
-}
-
-func parseSize(text string) (int64, bool) {
-	digits := text[:len(text)-len(strings.TrimLeft(text, "0123456789"))]
-	n, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil || n < 1 {
-		return 0, false
-	}
-	for _, u := range units {
-		if strings.EqualFold(text[len(digits):], u.name) {
-			return n * u.bytes, n <= (1<<50)/u.bytes
-		}
-	}
-	return n, text == digits && n <= 1<<50
 }
 
 func shorten(s string, most int) string {

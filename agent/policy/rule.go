@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"golang.org/x/time/rate"
+
+	"sallyport/internal/bytesize"
 )
 
 // Rule is one line of a policy. Make it with ParseRule.
@@ -153,21 +155,8 @@ func sortMethods(methods []string) []string {
 	return methods
 }
 
-// units of sizes, the largest first.
-var units = []struct {
-	name  string
-	bytes int64
-}{{"GiB", 1 << 30}, {"GB", 1e9}, {"MiB", 1 << 20}, {"MB", 1e6}, {"KiB", 1 << 10}, {"KB", 1e3}, {"B", 1}}
-
 // formatSize writes a size in the unit in which it is the shortest number.
 func formatSize(n int64) string {
-	best := ""
-	for _, u := range units {
-		if n%u.bytes == 0 {
-			if s := strconv.FormatInt(n/u.bytes, 10) + u.name; best == "" || len(strings.TrimRight(s, "KMGiB")) < len(strings.TrimRight(best, "KMGiB")) {
-				best = s
-			}
-		}
-	}
-	return best
+	number, unit := bytesize.Exact(n)
+	return number + unit
 }

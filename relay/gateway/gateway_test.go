@@ -290,6 +290,9 @@ func TestNoSecretCookieOrQueryIsLogged(t *testing.T) {
 			t.Errorf("the log holds %s: %s", secret, out.String())
 		}
 	}
+	if strings.Contains(out.String(), `:""`) {
+		t.Errorf("a field of the log says nothing: %s", out.String())
+	}
 }
 
 func TestMetricsCountByResult(t *testing.T) {

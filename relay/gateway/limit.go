@@ -7,8 +7,7 @@ import (
 	"strconv"
 	"sync/atomic"
 
-	"github.com/dustin/go-humanize"
-
+	"sallyport/internal/bytesize"
 	"sallyport/proto"
 )
 
@@ -52,7 +51,7 @@ func (p *passage) limited() (io.Reader, *proto.Error) {
 func (p *passage) tooLarge(outcome proto.Outcome) *proto.Error {
 	return &proto.Error{
 		Code: proto.CodeTooLarge, Outcome: outcome, Err: errBodyTooLarge,
-		Detail: fmt.Sprintf("The request's body is longer than the %s that may be sent through a connection of this relay.", humanize.IBytes(uint64(p.g.maxBody))),
+		Detail: fmt.Sprintf("The request's body is longer than the %s that may be sent through a connection of this relay.", bytesize.Words(p.g.maxBody)),
 		Hint:   "Send less at once, or ask whoever runs the relay to raise max-request-body.",
 		Facts:  map[string]string{"limit": strconv.FormatInt(p.g.maxBody, 10)},
 	}

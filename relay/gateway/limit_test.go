@@ -61,7 +61,7 @@ func TestBodyOverItsLimit(t *testing.T) {
 			if err := json.NewDecoder(resp.Body).Decode(&p); err != nil {
 				t.Fatal(err)
 			}
-			if p.Code != proto.CodeTooLarge || p.Outcome != c.outcome || p.Facts["limit"] != "100000" || !strings.Contains(p.Detail, "98 KiB") {
+			if p.Code != proto.CodeTooLarge || p.Outcome != c.outcome || p.Facts["limit"] != "100000" || !strings.Contains(p.Detail, "100 KB") {
 				t.Errorf("%+v", p)
 			}
 			if whole.Load() != 0 || c.told && reached.Load() != 0 {

@@ -29,8 +29,12 @@ type problem struct {
 // refuse answers in the application's place.
 func (p *passage) refuse(e *proto.Error) {
 	status := e.Code.Status()
-	p.g.log.Info("request through a connection failed", zap.String("request_id", p.requestID), zap.String("connection", p.c.ID),
-		zap.String("method", p.r.Method), zap.String("code", string(e.Code)), zap.String("failure", string(e.Reason)), zap.String("outcome", string(e.Outcome)))
+	said := []zap.Field{zap.String("request_id", p.requestID), zap.String("connection", p.c.ID),
+		zap.String("method", p.r.Method), zap.String("code", string(e.Code)), zap.String("outcome", string(e.Outcome))}
+	if e.Reason != "" {
+		said = append(said, zap.String("failure", string(e.Reason)))
+	}
+	p.g.log.Info("request through a connection failed", said...)
 	title := http.StatusText(status)
 	if title == "" {
 		title = "Request canceled"
