@@ -27,6 +27,8 @@ type Connection struct {
 	LastTest  *LastTest         `json:"lastTest,omitempty" readOnly:"true" doc:"How the last test of the saved connection ended."`
 	LatencyMs []float64         `json:"latencyMs,omitempty" readOnly:"true" doc:"Durations of recent tests, oldest first."`
 	Warnings  []string          `json:"warnings,omitempty" readOnly:"true" doc:"What is allowed but worth a look, such as a name that is already taken."`
+	// ChangedSecrets is of dry runs only: what was saved has changed.
+	ChangedSecrets []string `json:"changedSecrets,omitempty" readOnly:"true" doc:"With dryRun: the secrets that the save would set, change or remove."`
 }
 
 // LastTest is how the last test of a connection ended.

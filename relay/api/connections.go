@@ -16,6 +16,7 @@ type connectionAnswer struct {
 }
 
 type newConnectionAnswer struct {
+	Status   int
 	ETag     string `header:"ETag" doc:"The version, for If-Match."`
 	Location string `header:"Location" doc:"Of the new connection."`
 	Body     Connection
@@ -37,7 +38,10 @@ func (h *handler) readConnection(ctx context.Context, in *Identified) (*connecti
 	return &connectionAnswer{ETag: etag(c.Version), Body: connectionResource(c)}, nil
 }
 
-type newConnection struct{ Body document[Connection] }
+type newConnection struct {
+	Planned
+	Body document[Connection]
+}
 
 func (h *handler) createConnection(ctx context.Context, in *newConnection) (*newConnectionAnswer, error) {
 	actor := actorOf(ctx)
@@ -45,17 +49,25 @@ func (h *handler) createConnection(ctx context.Context, in *newConnection) (*new
 	if len(faults) > 0 {
 		return nil, h.allFaults(ctx, actor, "", doc, faults)
 	}
+	if in.DryRun {
+		plan, err := h.planConnection(ctx, "", 0, doc)
+		if err != nil {
+			return nil, err
+		}
+		return &newConnectionAnswer{Status: http.StatusOK, Body: plan}, nil
+	}
 	c, warnings, err := h.Registry.CreateConnection(ctx, actor, doc.Spec, changes(doc.Secrets))
 	if err != nil {
 		return nil, err
 	}
 	out := connectionResource(c)
 	out.Warnings = warnings
-	return &newConnectionAnswer{ETag: etag(c.Version), Location: Prefix + "/connections/" + c.ID, Body: out}, nil
+	return &newConnectionAnswer{Status: http.StatusCreated, ETag: etag(c.Version), Location: Prefix + "/connections/" + c.ID, Body: out}, nil
 }
 
 type changedConnection struct {
 	Identified
+	Planned
 	IfMatch string `header:"If-Match" doc:"The ETag that was read. The change is refused where somebody else was faster."`
 	Body    document[Connection]
 }
@@ -75,6 +87,13 @@ func (h *handler) updateConnection(ctx context.Context, in *changedConnection) (
 	}
 	if in.IfMatch == "" {
 		version = doc.Version
+	}
+	if in.DryRun {
+		plan, err := h.planConnection(ctx, in.ID, version, doc)
+		if err != nil {
+			return nil, precondition(in.IfMatch, err)
+		}
+		return &connectionAnswer{ETag: etag(plan.Version), Body: plan}, nil
 	}
 	c, warnings, err := h.Registry.UpdateConnection(ctx, actor, in.ID, version, doc.Spec, changes(doc.Secrets))
 	if err != nil {

@@ -33,7 +33,7 @@ func (h *handler) routes() {
 	route(h, "DELETE", "/enroll", agents, "End the enrolment of the machine that asks", 204, h.leave, noLogin)
 
 	route(h, "GET", "/connections", connections, "List connections", 200, h.listConnections)
-	route(h, "POST", "/connections", connections, "Create a connection", 201, h.createConnection)
+	route(h, "POST", "/connections", connections, "Create a connection", 201, h.createConnection, createAnswers)
 	route(h, "POST", "/connections/test", connections, "Test a connection that is not saved", 200, h.testDraft, testAnswers)
 	route(h, "GET", "/connections/{id}", connections, "Read a connection", 200, h.readConnection)
 	route(h, "PUT", "/connections/{id}", connections, "Replace a connection", 200, h.updateConnection)

@@ -40,5 +40,6 @@ func Defaults(s Spec) Spec {
 	s.Ping.URI = strings.TrimSpace(s.Ping.URI)
 	s.Ping.SuccessPath = strings.TrimSpace(s.Ping.SuccessPath)
 	s.Ping.SuccessValues = slices.Clone(s.Ping.SuccessValues)
+	defaultsAsCode(&s)
 	return s
 }

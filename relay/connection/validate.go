@@ -29,6 +29,7 @@ const (
 func Validate(s Spec, secretNames []string) *Invalid {
 	var f faults
 	checkName(&f, s.Name)
+	checkAsCode(&f, s)
 	checkMode(&f, s)
 	checkAuthType(&f, s.Auth)
 	checkHeaders(&f, s.Headers)

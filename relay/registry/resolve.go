@@ -58,7 +58,7 @@ func (r *Registry) Draft(ctx context.Context, actor account.Actor, id string, sp
 	}
 	spec = connection.Defaults(spec)
 	values := merge(old, secrets)
-	if err := r.validate(ctx, w, spec, values); err != nil {
+	if err := r.validate(ctx, w, id, spec, values); err != nil {
 		return nil, saveFault(err)
 	}
 	return &connection.Connection{WorkspaceID: actor.WorkspaceID, Spec: spec, Secrets: values}, nil

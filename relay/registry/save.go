@@ -26,7 +26,7 @@ func (r *Registry) CreateConnection(ctx context.Context, actor account.Actor, sp
 	}
 	spec = connection.Defaults(spec)
 	values := merge(nil, secrets)
-	if err := r.validate(ctx, r.workspace(actor), spec, values); err != nil {
+	if err := r.validate(ctx, r.workspace(actor), "", spec, values); err != nil {
 		return Connection{}, nil, err
 	}
 	now := r.Store.Now()
@@ -96,7 +96,7 @@ func (r *Registry) replace(ctx context.Context, w *store.Workspace, actor accoun
 		return false, err
 	}
 	values := merge(old, secrets)
-	if err := r.validate(ctx, w, spec, values); err != nil {
+	if err := r.validate(ctx, w, id, spec, values); err != nil {
 		return false, err
 	}
 	was := row.Version
@@ -147,9 +147,10 @@ func (r *Registry) saved(ctx context.Context, actor account.Actor, id string, sp
 	return c, warnings, nil
 }
 
-// validate finds every fault at once: of the fields, of the secrets, and an
-// agent that the workspace does not have.
-func (r *Registry) validate(ctx context.Context, w *store.Workspace, spec connection.Spec, values map[string]string) error {
+// validate finds every fault at once: of the fields, of the secrets, an agent
+// that the workspace does not have, and a key that another connection than id
+// has.
+func (r *Registry) validate(ctx context.Context, w *store.Workspace, id string, spec connection.Spec, values map[string]string) error {
 	var faults []connection.FieldError
 	for _, invalid := range []*connection.Invalid{
 		connection.Validate(spec, slices.Sorted(maps.Keys(values))),
@@ -167,6 +168,15 @@ func (r *Registry) validate(ctx context.Context, w *store.Workspace, spec connec
 			return err
 		}
 	}
+	if spec.Key != "" {
+		taken, err := w.KeyTaken(ctx, spec.Key, id)
+		if err != nil {
+			return err
+		}
+		if taken {
+			faults = append(faults, keyTaken)
+		}
+	}
 	if len(faults) > 0 {
 		return &connection.Invalid{Fields: faults}
 	}
@@ -175,8 +185,11 @@ func (r *Registry) validate(ctx context.Context, w *store.Workspace, spec connec
 
 var noSuchAgent = connection.FieldError{Path: "agentId", Message: "There is no such agent; it may have been deleted. Choose another one."}
 
+var keyTaken = connection.FieldError{Path: "key", Message: "Another connection has this key. Choose another one, or change that connection."}
+
 // saveFault is fault for saves, where a broken reference can only be an agent
-// that was deleted in the very moment.
+// that was deleted in the very moment, and what is taken only a key that was
+// free a moment ago.
 func saveFault(err error) error {
 	var invalid *connection.Invalid
 	if errors.As(err, &invalid) {
@@ -184,6 +197,9 @@ func saveFault(err error) error {
 	}
 	if errors.Is(err, store.ErrReference) {
 		return &connection.Invalid{Fields: []connection.FieldError{noSuchAgent}}
+	}
+	if errors.Is(err, store.ErrTaken) {
+		return &connection.Invalid{Fields: []connection.FieldError{keyTaken}}
 	}
 	return fault(err, "connection")
 }
@@ -200,6 +216,7 @@ func conflict(row store.Connection) error {
 // good for b: all but the name and the ping counts.
 func signInDiffers(a, b connection.Spec) bool {
 	a.Name, b.Name = "", ""
+	a.Key, b.Key, a.ManagedBy, b.ManagedBy = "", "", "", ""
 	a.Ping, b.Ping = connection.Ping{}, connection.Ping{}
 	if len(a.Headers) == 0 && len(b.Headers) == 0 {
 		a.Headers, b.Headers = nil, nil
@@ -224,6 +241,8 @@ func changedFields(a, b connection.Spec, secrets map[string]*string) string {
 	add("media type", a.MediaType != b.MediaType)
 	add("authentication", !reflect.DeepEqual(a.Auth, b.Auth))
 	add("ping", !reflect.DeepEqual(a.Ping, b.Ping))
+	add("key", a.Key != b.Key)
+	add("managed by", a.ManagedBy != b.ManagedBy)
 	for _, name := range slices.Sorted(maps.Keys(secrets)) {
 		fields = append(fields, "secret "+name)
 	}

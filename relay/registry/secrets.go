@@ -61,7 +61,7 @@ func (r *Registry) fill(row *store.Connection, spec connection.Spec, values map[
 	if err != nil {
 		return fmt.Errorf("write the connection: %w", err)
 	}
-	row.Name, row.AgentID, row.Spec = spec.Name, spec.AgentID, text
+	row.Name, row.AgentID, row.Key, row.Spec = spec.Name, spec.AgentID, spec.Key, text
 	row.SecretNames, row.Secrets = slices.Sorted(maps.Keys(values)), nil
 	if len(values) == 0 {
 		return nil

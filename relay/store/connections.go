@@ -12,6 +12,7 @@ type Connection struct {
 	ID          string
 	Name        string
 	AgentID     string // empty in cloud mode
+	Key         string // unique in the workspace; empty: none
 	Spec        []byte // JSON
 	SecretNames []string
 	Secrets     []byte // sealed; nil: none
@@ -21,19 +22,22 @@ type Connection struct {
 	UpdatedBy   string
 }
 
-const connectionColumns = `id, name, agent_id, spec, secret_names, secrets, version, created_at, updated_at, updated_by`
+const connectionColumns = `id, name, agent_id, external_key, spec, secret_names, secrets, version, created_at, updated_at, updated_by`
 
 func scanConnection(row scanner) (c Connection, err error) {
 	var (
-		agentID     *string
-		spec, names string
+		agentID, key *string
+		spec, names  string
 	)
-	if err := row.Scan(&c.ID, &c.Name, &agentID, &spec, &names, &c.Secrets, &c.Version,
+	if err := row.Scan(&c.ID, &c.Name, &agentID, &key, &spec, &names, &c.Secrets, &c.Version,
 		moment{&c.CreatedAt}, moment{&c.UpdatedAt}, &c.UpdatedBy); err != nil {
 		return c, err
 	}
 	if agentID != nil {
 		c.AgentID = *agentID
+	}
+	if key != nil {
+		c.Key = *key
 	}
 	c.Spec = []byte(spec)
 	if err := json.Unmarshal([]byte(names), &c.SecretNames); err != nil {
@@ -51,17 +55,17 @@ func namesText(names []string) (string, error) {
 }
 
 // CreateConnection adds a connection. ErrReference where its agent is not one
-// of the workspace.
+// of the workspace, ErrTaken where another one has its key.
 func (w *Workspace) CreateConnection(ctx context.Context, c Connection) error {
 	names, err := namesText(c.SecretNames)
 	if err != nil {
 		return fmt.Errorf("add the connection: %w", err)
 	}
 	return w.db.exec(ctx, "add the connection", `
-		INSERT INTO connections (id, workspace_id, name, name_key, agent_id, spec, secret_names, secrets, version, created_at, updated_at, updated_by)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		INSERT INTO connections (id, workspace_id, name, name_key, agent_id, spec, secret_names, secrets, version, created_at, updated_at, updated_by, external_key)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
 		c.ID, w.id, c.Name, fold(c.Name), textOrNull(c.AgentID), string(c.Spec), names, bytesOrNull(c.Secrets), c.Version,
-		toMicros(c.CreatedAt), toMicros(c.UpdatedAt), c.UpdatedBy)
+		toMicros(c.CreatedAt), toMicros(c.UpdatedAt), c.UpdatedBy, textOrNull(c.Key))
 }
 
 // Connections lists connections by name.
@@ -93,10 +97,10 @@ func (w *Workspace) UpdateConnection(ctx context.Context, c Connection, was int6
 	}
 	n, err := w.db.count(ctx, "save the connection", `
 		UPDATE connections SET name = $3, name_key = $4, agent_id = $5, spec = $6, secret_names = $7, secrets = $8,
-			version = $9, updated_at = $10, updated_by = $11
+			version = $9, updated_at = $10, updated_by = $11, external_key = $13
 		WHERE workspace_id = $1 AND id = $2 AND version = $12`,
 		w.id, c.ID, c.Name, fold(c.Name), textOrNull(c.AgentID), string(c.Spec), names, bytesOrNull(c.Secrets),
-		c.Version, toMicros(c.UpdatedAt), c.UpdatedBy, was)
+		c.Version, toMicros(c.UpdatedAt), c.UpdatedBy, was, textOrNull(c.Key))
 	if err == nil && n == 0 {
 		return w.missed(ctx, "save the connection", c.ID)
 	}
@@ -127,6 +131,13 @@ func (w *Workspace) missed(ctx context.Context, doing, id string) error {
 func (w *Workspace) NameTaken(ctx context.Context, name, exceptID string) (bool, error) {
 	n, err := one(ctx, w.db.read, "look for the name", scanCount, `
 		SELECT count(*) FROM connections WHERE workspace_id = $1 AND name_key = $2 AND id <> $3`, w.id, fold(name), exceptID)
+	return n > 0, err
+}
+
+// KeyTaken reports whether a connection other than exceptID has that key.
+func (w *Workspace) KeyTaken(ctx context.Context, key, exceptID string) (bool, error) {
+	n, err := one(ctx, w.db.read, "look for the key", scanCount, `
+		SELECT count(*) FROM connections WHERE workspace_id = $1 AND external_key = $2 AND id <> $3`, w.id, key, exceptID)
 	return n > 0, err
 }
 

@@ -70,7 +70,7 @@ func addConnection(t *testing.T, w *Workspace, name, agentID string) Connection 
 }
 
 func newConnection(name, agentID string) Connection {
-	return Connection{ID: NewID("con"), Name: name, AgentID: agentID, Spec: []byte(`{"name":"` + name + `"}`),
+	return Connection{ID: NewID("con"), Name: name, AgentID: agentID, Key: NewID("key"), Spec: []byte(`{"name":"` + name + `"}`),
 		SecretNames: []string{"password"}, Secrets: []byte{0, 1, 2, 255}, Version: 1, CreatedAt: noon, UpdatedAt: noon, UpdatedBy: "Ada"}
 }
 

@@ -143,6 +143,11 @@ func isolationCases(a *Workspace, f foreign) map[string]func(*testing.T, context
 		"Connection":       func(t T, ctx C) { _, err := a.Connection(ctx, f.connection.ID); notFound(t, err) },
 		"UpdateConnection": func(t T, ctx C) { notFound(t, a.UpdateConnection(ctx, f.connection, 1)) },
 		"DeleteConnection": func(t T, ctx C) { notFound(t, a.DeleteConnection(ctx, f.connection.ID, 0)) },
+		"KeyTaken": func(t T, ctx C) {
+			if taken, err := a.KeyTaken(ctx, f.connection.Key, ""); err != nil || taken {
+				t.Errorf("%v %v", taken, err)
+			}
+		},
 		"NameTaken": func(t T, ctx C) {
 			if taken, err := a.NameTaken(ctx, f.connection.Name, ""); err != nil || taken {
 				t.Errorf("got %v, %v", taken, err)

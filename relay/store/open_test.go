@@ -80,7 +80,7 @@ func TestASecondStartKeepsEverything(t *testing.T) {
 		}
 		version, err := second.SchemaVersion(t.Context())
 		must(t, err)
-		if version != 6 {
+		if version != 7 {
 			t.Errorf("schema version %d", version)
 		}
 		must(t, second.Ping(t.Context()))

@@ -93,7 +93,7 @@ func (h *handler) saveConnection(w http.ResponseWriter, r *http.Request, actor a
 	var err error
 	if id == "" {
 		saved, _, err = h.Registry.CreateConnection(r.Context(), actor, spec, values.changes())
-	} else {
+	} else if spec.Key, spec.ManagedBy, err = h.asCode(r, actor, id); err == nil {
 		saved, _, err = h.Registry.UpdateConnection(r.Context(), actor, id, values.version, spec, values.changes())
 	}
 	if err != nil {
@@ -102,6 +102,13 @@ func (h *handler) saveConnection(w http.ResponseWriter, r *http.Request, actor a
 	// The connection's page shows its warnings.
 	http.Redirect(w, r, "/connections/"+saved.ID+"?notice=saved", http.StatusSeeOther)
 	return nil
+}
+
+// asCode is what the saved connection is known by where it is kept as code. The
+// form doesn't have it, and a save must not take it away.
+func (h *handler) asCode(r *http.Request, actor account.Actor, id string) (key, managedBy string, err error) {
+	saved, err := h.Registry.Connection(r.Context(), actor, id)
+	return saved.Key, saved.ManagedBy, err
 }
 
 // showMistakes shows the form with what the form itself found wrong, and with

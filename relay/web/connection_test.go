@@ -203,6 +203,24 @@ func TestRemovedSecretsAreRemoved(t *testing.T) {
 	}
 }
 
+func TestAFormKeepsWhatAConnectionIsKnownByAsCode(t *testing.T) {
+	r := newRig(t)
+	kept := spec("https://erp.example.com")
+	kept.Key, kept.ManagedBy = "erp", "acme/integrations"
+	conn := r.connection(kept)
+	c := r.client()
+	form := filled("https://erp.example.com")
+	form.Set("version", "1")
+	form.Set("name", "Renamed")
+	if a := c.post("/connections/"+conn.ID+"/edit", form); a.status != http.StatusSeeOther {
+		t.Fatalf("save: %d", a.status)
+	}
+	if saved := r.saved()[0]; saved.Name != "Renamed" || saved.Key != "erp" || saved.ManagedBy != "acme/integrations" {
+		t.Errorf("%+v", saved.Spec)
+	}
+	c.get("/connections/"+conn.ID).contains(t, "kept as code by <b>acme/integrations</b>")
+}
+
 func TestRowsComeAndGoWithoutScripts(t *testing.T) {
 	r := newRig(t)
 	c := r.client()
