@@ -111,10 +111,11 @@ func historyRowOf(e registry.Happening) historyRow {
 		row.Text += ": " + e.Reason
 	}
 	if e.Cause != "" {
+		separator := ": "
 		if e.Reason != "" {
-			row.Text += "."
+			separator = ". "
 		}
-		row.Text += " " + causeText(e)
+		row.Text += separator + causeText(e)
 	}
 	return row
 }

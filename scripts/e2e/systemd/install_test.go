@@ -148,6 +148,31 @@ func TestOnRealSystemd(t *testing.T) {
 		m.awaitStatus(t, 60*time.Second, "online", before)
 	})
 
+	s.step("root reads its log, pauses it, and knows why it was away", func(t *testing.T) {
+		if out := m.must(t, "sallyport-agent", "logs", "-n", "0", "--level", "info"); strings.Count(out, "agent started") < 2 || !strings.Contains(out, "INFO") {
+			t.Errorf("the log from the journal:\n%s", out)
+		}
+		m.must(t, "sallyport-agent", "stop")
+		s.await(t, s.agentID, "offline")
+		m.must(t, "sallyport-agent", "pause", "--reason", "maintenance") // the agent's user has to read what root writes
+		m.must(t, "sallyport-agent", "start")
+		s.await(t, s.agentID, "paused")
+		m.must(t, "sallyport-agent", "resume")
+		s.awaitOnline(t, s.agentID)
+		var history struct {
+			Items []struct{ Cause, Detail string }
+		}
+		if err := s.api.Do(t.Context(), "GET", "/api/v1/agents/"+s.agentID+"/history", nil, &history); err != nil {
+			t.Fatal(err)
+		}
+		all := fmt.Sprint(history.Items)
+		for _, want := range []string{"{stopped sallyport-agent stop (", "{stopped sallyport-agent restart (", "{crashed "} {
+			if !strings.Contains(all, want) {
+				t.Errorf("the history has no %s: %s", want, all)
+			}
+		}
+	})
+
 	other := s.agent(t, "Plant 2 warehouse")
 	s.step("a second agent on the same machine", func(t *testing.T) {
 		out, err := m.runWith([]string{"SALLYPORT_CODE=" + s.code(t, other)}, "sallyport-agent", append(install, "--instance", "second")...)
