@@ -198,7 +198,11 @@ func (a *agent) actions() []control.Action {
 			}
 			level, err := a.logs.SetLevel(in.Level, time.Duration(in.LastsMs)*time.Millisecond)
 			if err == nil {
-				a.log.Info("log level changed", zap.String("to", level.Level), zap.Time("until", level.Until))
+				fields := []zap.Field{zap.String("to", level.Level)}
+				if !level.Until.IsZero() {
+					fields = append(fields, zap.Time("until", level.Until))
+				}
+				a.log.Info("log level changed", fields...)
 			}
 			return level, err
 		}),

@@ -16,6 +16,7 @@ type agentView struct {
 	NewName   string
 	NameError string
 	Status    agentStatus
+	Pause     *proto.Paused // nil: the site has not paused it
 	MayEdit   bool
 	CreatedAt time.Time
 	Machines  []machineRow
@@ -66,7 +67,7 @@ func (h *handler) agentPage(w http.ResponseWriter, r *http.Request, actor accoun
 	if err != nil {
 		return err
 	}
-	view := agentView{ID: a.ID, Name: a.Name, NewName: a.Name, NameError: nameError, Status: statusOf(a), MayEdit: actor.MayEdit(), CreatedAt: a.CreatedAt}
+	view := agentView{ID: a.ID, Name: a.Name, NewName: a.Name, NameError: nameError, Status: statusOf(a), Pause: pauseOf(a), MayEdit: actor.MayEdit(), CreatedAt: a.CreatedAt}
 	if newName != nil {
 		view.NewName = *newName
 	}
@@ -90,8 +91,7 @@ func machineRowOf(in registry.Instance) machineRow {
 	row := machineRow{ID: in.ID, Hostname: in.Hostname, OS: systemName(in.OS), Arch: in.Arch, Version: in.Version, LatencyMs: msOf(in.Latency), InFlight: in.InFlight, Config: in.Config}
 	switch {
 	case in.Online && in.Paused != nil:
-		row.Status.Status = "paused"
-		row.Status.Word, row.Status.Detail, row.Status.Since = pauseWords(in.Paused)
+		row.Status = agentStatus{Status: "paused", Word: "Paused by the site", Detail: "since", Since: in.Paused.Since}
 	case in.Online:
 		row.Status = agentStatus{Status: "online", Word: "Online", Detail: "since", Since: in.ConnectedAt}
 	case in.LastSeenAt.IsZero():

@@ -26,28 +26,27 @@ func statusOf(a registry.Agent) agentStatus {
 		s.Word = "Offline"
 		s.Detail, s.Since = "since", a.LastSeenAt
 	case registry.Paused:
-		s.Word, s.Detail, s.Since = pausedWord(a)
+		s.Word = "Paused by the site"
+		if p := pauseOf(a); p != nil {
+			s.Detail, s.Since = "since", p.Since
+		}
 	default:
 		s.Word = "Never connected"
 	}
 	return s
 }
 
-// pausedWord is what the site says of its pause, and since when it is on.
-func pausedWord(a registry.Agent) (word, detail string, since time.Time) {
+// pauseOf is what the site says of its pause; nil: it has not paused the agent.
+func pauseOf(a registry.Agent) *proto.Paused {
+	if a.Status != registry.Paused {
+		return nil
+	}
 	for _, in := range a.Instances {
-		if p := in.Paused; in.Online && p != nil {
-			return pauseWords(p)
+		if in.Online && in.Paused != nil {
+			return in.Paused
 		}
 	}
-	return "Paused by the site", "", time.Time{}
-}
-
-func pauseWords(p *proto.Paused) (word, detail string, since time.Time) {
-	if p.Reason != "" {
-		detail = p.Reason + ", "
-	}
-	return "Paused by the site", detail + "since", p.Since
+	return nil
 }
 
 // agentLine is an agent in the dropdown: "● Online · 2 machines · 34 ms".

@@ -12,8 +12,11 @@ import (
 func TestPauseAndCauseAreSaidInWords(t *testing.T) {
 	since := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
 	in := registry.Instance{Online: true, Instance: hub.Instance{Hostname: "plc7", Paused: &proto.Paused{Since: since, Reason: "month-end closing"}}}
-	if s := statusOf(registry.Agent{Status: registry.Paused, Instances: []registry.Instance{in}}); s.Word != "Paused by the site" || s.Detail != "month-end closing, since" || !s.Since.Equal(since) || s.Status != "paused" {
+	if s := statusOf(registry.Agent{Status: registry.Paused, Instances: []registry.Instance{in}}); s.Word != "Paused by the site" || s.Detail != "since" || !s.Since.Equal(since) || s.Status != "paused" {
 		t.Errorf("got %+v", s)
+	}
+	if p := pauseOf(registry.Agent{Status: registry.Paused, Instances: []registry.Instance{in}}); p == nil || p.Reason != "month-end closing" {
+		t.Errorf("got %+v", p)
 	}
 	if row := machineRowOf(in); row.Status.Word != "Paused by the site" || row.Status.Status != "paused" {
 		t.Errorf("got %+v", row.Status)
