@@ -77,6 +77,18 @@ type PolicySummary struct {
 	Open bool `json:"open"`
 }
 
+// Warning says in words what an open policy means, for whoever looks at the
+// machine, at its site or at the relay; "" for one that is not.
+func (p *PolicySummary) Warning() string {
+	switch {
+	case !p.Open:
+		return ""
+	case p.Rules == 0:
+		return "No policy: the relay may reach everything that this machine can reach, but for link-local and cloud metadata addresses."
+	}
+	return "The policy allows what no rule names: the relay may reach everything that no deny rule forbids."
+}
+
 // ErrControl is wrapped by errors about a faulty control message. After one
 // the other end can't be trusted to speak this protocol.
 var ErrControl = errors.New("faulty control message")

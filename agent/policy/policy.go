@@ -105,15 +105,7 @@ func (p *Policy) String() string {
 }
 
 // Warning says in words what an open policy means; "" for one that is not.
-func (p *Policy) Warning() string {
-	switch {
-	case !p.allow:
-		return ""
-	case len(p.rules) == 0:
-		return "No policy: the relay may reach everything that this machine can reach, but for link-local and cloud metadata addresses."
-	}
-	return "The policy allows what no rule names: the relay may reach everything that no deny rule forbids."
-}
+func (p *Policy) Warning() string { return p.Summary().Warning() }
 
 // Summary is what the relay is told of the policy.
 func (p *Policy) Summary() *proto.PolicySummary {

@@ -36,8 +36,18 @@ type Instance struct {
 	LatencyMs   float64    `json:"latencyMs" doc:"Round trip between relay and agent; 0 while unknown."`
 	InFlight    int        `json:"inFlight" doc:"Requests under way."`
 	Paused      *Pause     `json:"paused,omitempty" doc:"Left out where its site has not paused it."`
-	// Config is absent while the machine is not connected to this relay.
+	// Policy and Config are absent while the machine is not connected to this relay.
+	Policy *InstancePolicy `json:"policy,omitempty" doc:"What its site lets be reached through it, in short; absent while that is not known."`
 	Config *InstanceConfig `json:"config,omitempty" doc:"Which configuration it runs with; absent while that is not known."`
+}
+
+// InstancePolicy is what a machine says of the rules of its site. The rules
+// themselves stay there.
+type InstancePolicy struct {
+	Version string `json:"version" doc:"The same for the same rules."`
+	Rules   int    `json:"rules" doc:"How many there are."`
+	Default string `json:"default" enum:"allow,deny" doc:"What becomes of a request that no rule matches."`
+	Warning string `json:"warning,omitempty" doc:"Where more may be reached than rules name: what that means."`
 }
 
 // InstanceConfig is what a machine says of its agent.yaml.
@@ -85,6 +95,9 @@ func instanceResource(in registry.Instance) Instance {
 	out := Instance{ID: in.ID, Hostname: in.Hostname, OS: in.OS, Arch: in.Arch, Version: in.Version,
 		Online: in.Online, EnrolledAt: in.EnrolledAt, ConnectedAt: ifSet(in.ConnectedAt), LastSeenAt: ifSet(in.LastSeenAt),
 		InFlight: in.InFlight, LatencyMs: float64(in.Latency.Microseconds()) / 1000}
+	if p := in.Policy; p != nil {
+		out.Policy = &InstancePolicy{Version: p.Version, Rules: p.Rules, Default: p.Default, Warning: p.Warning()}
+	}
 	if c := in.Config; c != nil {
 		out.Config = &InstanceConfig{Version: c.Version, LoadedAt: c.LoadedAt, Error: c.Error, Since: ifSet(c.Since), NeedsRestart: c.NeedsRestart}
 	}

@@ -20,6 +20,7 @@ type agentView struct {
 	MayEdit   bool
 	CreatedAt time.Time
 	Machines  []machineRow
+	Policy    sitePolicy
 	UsedBy    []registry.Ref
 	History   []historyRow
 }
@@ -74,6 +75,7 @@ func (h *handler) agentPage(w http.ResponseWriter, r *http.Request, actor accoun
 	for _, in := range a.Instances {
 		view.Machines = append(view.Machines, machineRowOf(in))
 	}
+	view.Policy = policyOf(a.Instances)
 	if view.UsedBy, err = h.Registry.ConnectionsOf(r.Context(), actor, a.ID); err != nil {
 		return err
 	}

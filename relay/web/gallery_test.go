@@ -9,6 +9,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"sallyport/internal/testkit"
+	"sallyport/proto"
 	"sallyport/relay/hub"
 	"sallyport/relay/probe"
 	"sallyport/relay/registry"
@@ -38,7 +39,11 @@ func furnish(r *rig) (conn registry.Connection, agentID string) {
 	plant, machines := r.agent("Plant 2", "erp-gw-01", "erp-gw-02")
 	for i, m := range machines {
 		in := hub.Instance{ID: m.InstanceID, Hostname: []string{"erp-gw-01", "erp-gw-02"}[i], OS: "linux", Arch: "amd64", Version: "0.1.0",
-			ConnectedAt: time.Now().Add(-3 * time.Hour), LastSeenAt: time.Now(), Latency: time.Duration(34+i*5) * time.Millisecond, InFlight: i * 3, Tunnels: 2}
+			ConnectedAt: time.Now().Add(-3 * time.Hour), LastSeenAt: time.Now(), Latency: time.Duration(34+i*5) * time.Millisecond, InFlight: i * 3, Tunnels: 2,
+			Policy: &proto.PolicySummary{Version: "a127e630", Rules: i * 4, Default: []string{proto.PolicyAllow, proto.PolicyDeny}[i], Open: i == 0}}
+		if i == 1 {
+			in.Config = &proto.ConfigState{Version: "0a1b2c3d", LoadedAt: time.Now(), Since: time.Now(), NeedsRestart: []string{"statusListen"}, Error: "agent.yaml:12: unknown key \"prxoy\"; did you mean \"proxy\"?\nagent.yaml:31: policy: this rule can't be read"}
+		}
 		must(r.t, r.registry.Connected(ctx, plant.ID, in))
 		r.connect(plant.ID, in)
 	}
