@@ -32,6 +32,7 @@ func (a *agent) status() control.Status {
 		Version: buildinfo.Version(), UptimeSeconds: int64(time.Since(a.started).Seconds()),
 		InFlight: a.forwarder.InFlight(), ClockOffsetMs: st.ClockOffsetMs,
 	}
+	out.EarlierError, out.EarlierErrorAt = st.EarlierError, st.EarlierErrorAt
 	out.Policy = policyStatus(a.policy.Policy())
 	out.Secrets = secretStatus(a.secrets)
 	a.tellConfig(&out)

@@ -115,6 +115,9 @@ func printStatus(out io.Writer, s control.Status, managed *service.Status, dir s
 	if s.LastError != "" {
 		line("Error", "%s", s.LastError)
 	}
+	if s.EarlierError != "" {
+		line("Earlier", "%s ago: %s", span(now.Sub(s.EarlierErrorAt)), s.EarlierError)
+	}
 	if !s.RetryAt.IsZero() {
 		line("Retry", "in %s", span(s.RetryAt.Sub(now)))
 	}

@@ -32,23 +32,27 @@ const File = "control.json"
 // Status is what `status --json` prints. State is one of link's (connecting,
 // online, refused, offline), or "not_running" or "not_enrolled".
 type Status struct {
-	State         string    `json:"state"`
-	Agent         string    `json:"agent"` // its name
-	AgentID       string    `json:"agentId"`
-	InstanceID    string    `json:"instanceId"`
-	Relay         string    `json:"relay"`
-	Tunnels       []Tunnel  `json:"tunnels"`
-	LatencyMs     float64   `json:"latencyMs"`           // of the best tunnel; 0 while unknown
-	LastError     string    `json:"lastError,omitempty"` // why it is not online
-	Since         time.Time `json:"since,omitzero"`      // of the state
-	RetryAt       time.Time `json:"retryAt,omitzero"`    // when the relay is dialled next
-	Version       string    `json:"version"`
-	UptimeSeconds int64     `json:"uptimeSeconds"`
-	InFlight      int       `json:"inFlight"` // requests under way
-	ClockOffsetMs int64     `json:"clockOffsetMs,omitempty"`
-	Policy        *Policy   `json:"policy,omitempty"`  // that applies; absent while no agent runs
-	Secrets       *Secrets  `json:"secrets,omitempty"` // absent while no agent runs
-	Config        *Config   `json:"config,omitempty"`  // in use; absent while no agent runs
+	State      string   `json:"state"`
+	Agent      string   `json:"agent"` // its name
+	AgentID    string   `json:"agentId"`
+	InstanceID string   `json:"instanceId"`
+	Relay      string   `json:"relay"`
+	Tunnels    []Tunnel `json:"tunnels"`
+	LatencyMs  float64  `json:"latencyMs"`           // of the best tunnel; 0 while unknown
+	LastError  string   `json:"lastError,omitempty"` // why it is not online
+	// EarlierError is what went wrong last, and EarlierErrorAt when, while it is
+	// online.
+	EarlierError   string    `json:"earlierError,omitempty"`
+	EarlierErrorAt time.Time `json:"earlierErrorAt,omitzero"`
+	Since          time.Time `json:"since,omitzero"`   // of the state
+	RetryAt        time.Time `json:"retryAt,omitzero"` // when the relay is dialled next
+	Version        string    `json:"version"`
+	UptimeSeconds  int64     `json:"uptimeSeconds"`
+	InFlight       int       `json:"inFlight"` // requests under way
+	ClockOffsetMs  int64     `json:"clockOffsetMs,omitempty"`
+	Policy         *Policy   `json:"policy,omitempty"`  // that applies; absent while no agent runs
+	Secrets        *Secrets  `json:"secrets,omitempty"` // absent while no agent runs
+	Config         *Config   `json:"config,omitempty"`  // in use; absent while no agent runs
 	// ConfigError is why the last edit of the configuration file was not taken,
 	// a fault a line, and ConfigErrorSince when that was seen.
 	ConfigError      string    `json:"configError,omitempty"`

@@ -27,6 +27,10 @@ type Status struct {
 	// LastError is why the last attempt failed or the last tunnel ended; kept
 	// until a tunnel is up.
 	LastError string `json:"lastError,omitempty"`
+	// EarlierError is what went wrong last, and EarlierErrorAt when, while the
+	// link is online; "": nothing has.
+	EarlierError   string    `json:"earlierError,omitempty"`
+	EarlierErrorAt time.Time `json:"earlierErrorAt,omitzero"`
 	// Refusal is the code of LastError where the relay refused.
 	Refusal string `json:"refusal,omitempty"`
 	// RetryAt is when the relay is dialled next; absent while online.
@@ -50,12 +54,14 @@ func (l *Link) Status() Status { return l.status.read() }
 type statusBoard struct {
 	clock func() time.Time
 
-	mu    sync.Mutex // guards the following
-	slots []slotStatus
-	state string
-	since time.Time
-	name  string
-	ahead int64
+	mu        sync.Mutex // guards the following
+	slots     []slotStatus
+	state     string
+	since     time.Time
+	name      string
+	ahead     int64
+	earlier   error // what went wrong last, in whichever slot; nil: nothing has
+	earlierAt time.Time
 }
 
 // slotStatus is how one slot fares.
@@ -115,6 +121,11 @@ func (b *statusBoard) failed(slot int, err error, retryAt time.Time) {
 			s.state = StateRefused
 		}
 	})
+	if err != nil {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.earlier, b.earlierAt = err, b.clock()
+	}
 }
 
 func (b *statusBoard) stopped(slot int) {
@@ -164,6 +175,9 @@ func (b *statusBoard) read() Status {
 				st.RetryAt = s.retryAt
 			}
 		}
+	}
+	if b.earlier != nil && st.State == StateOnline {
+		st.EarlierError, st.EarlierErrorAt = b.earlier.Error(), b.earlierAt
 	}
 	return st
 }

@@ -64,6 +64,7 @@ var (
 	latency     = describe("relay_latency_seconds", "Round trip of the best tunnel; absent while unknown.")
 	inFlight    = describe("requests_in_flight", "Requests under way.")
 	stateSince  = describe("state_since_seconds", "Since when the agent is online, or is not, in seconds since 1970.")
+	uptime      = describe("uptime_seconds", "How long the agent has been running.")
 	lostEntries = describe("ledger_lost_total", "Entries of the ledger that the disk did not take.")
 	lostLines   = describe("log_lost_total", "Lines of the log that no output took.")
 	clockAhead  = describe("clock_ahead_seconds", "How far this machine's clock is ahead of the relay's.")
@@ -73,7 +74,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (s state) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{online, paused, tunnels, latency, inFlight, stateSince, lostEntries, lostLines, clockAhead, policyInfo, buildInfo} {
+	for _, d := range []*prometheus.Desc{online, paused, tunnels, latency, inFlight, stateSince, uptime, lostEntries, lostLines, clockAhead, policyInfo, buildInfo} {
 		out <- d
 	}
 }
@@ -97,6 +98,7 @@ func (s state) Collect(out chan<- prometheus.Metric) {
 	if !st.Since.IsZero() {
 		gauge(stateSince, float64(st.Since.UnixMilli())/1000)
 	}
+	gauge(uptime, float64(st.UptimeSeconds))
 	counter(lostEntries, st.LostEntries)
 	counter(lostLines, st.LostLines)
 	gauge(clockAhead, (time.Duration(st.ClockOffsetMs) * time.Millisecond).Seconds())

@@ -8,6 +8,7 @@
 package vitals
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -61,6 +62,20 @@ func (s *Server) Close() {
 	<-s.done
 }
 
+// health is the body of /healthz: of the status, what an alert wants to say.
+type health struct {
+	State         string            `json:"state"`
+	Paused        bool              `json:"paused"`
+	LastError     string            `json:"lastError,omitempty"` // online, too: what went wrong last
+	Tunnels       int               `json:"tunnels"`
+	LatencyMs     float64           `json:"latencyMs"` // 0 while unknown
+	InFlight      int               `json:"inFlight"`
+	Requests      *control.Requests `json:"requests,omitempty"`
+	PolicyVersion string            `json:"policyVersion,omitempty"`
+	Version       string            `json:"version"`
+	UptimeSeconds int64             `json:"uptimeSeconds"`
+}
+
 // healthz answers 200 while the agent is online, else 503. A pause is no
 // illness: whoever restarts what is ill would not end it, and the site wants it.
 func healthz(w http.ResponseWriter, s control.Status) {
@@ -69,9 +84,10 @@ func healthz(w http.ResponseWriter, s control.Status) {
 	if s.State != link.StateOnline {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
-	_ = json.NewEncoder(w).Encode(struct { // the asker is gone, if this fails
-		State     string `json:"state"`
-		Paused    bool   `json:"paused"`
-		LastError string `json:"lastError,omitempty"`
-	}{s.State, s.Paused != nil, s.LastError})
+	out := health{State: s.State, Paused: s.Paused != nil, LastError: cmp.Or(s.LastError, s.EarlierError), Tunnels: len(s.Tunnels), LatencyMs: s.LatencyMs,
+		InFlight: s.InFlight, Requests: s.Requests, Version: s.Version, UptimeSeconds: s.UptimeSeconds}
+	if s.Policy != nil {
+		out.PolicyVersion = s.Policy.Version
+	}
+	_ = json.NewEncoder(w).Encode(out) // the asker is gone, if this fails
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -46,6 +47,9 @@ func TestWhyItWasOfflineIsKnownAfterwards(t *testing.T) {
 	s.startRelay()
 	s.await("online")
 	s.explained("relay_unreachable", "refused the connection")
+	if said := s.command("status"); !strings.Contains(said, "\nEarlier ") { // its exit status is 0: it is online
+		t.Errorf("status does not say what went wrong last:\n%s", said)
+	}
 }
 
 // TestProxyThatWantsALoginIsNamedAfterwards: the company's proxy changes under a
