@@ -111,22 +111,22 @@ type search struct {
 	found  []place
 }
 
-func (s *search) json(v any, at []string) {
+func (s *search) json(v any, at connection.JSONPlace) {
 	if s.budget--; s.budget < 0 || len(at) > searchDepth || len(s.found) >= maxPlaces {
 		return
 	}
 	switch v := v.(type) {
 	case map[string]any:
 		for _, key := range sortedKeys(v) {
-			here := append(slices.Clone(at), member(key))
+			here := at.Member(key)
 			if strings.EqualFold(key, s.name) {
-				s.found = append(s.found, place{path: joinJSON(here), name: key, value: jsonValue(v[key]).text, depth: len(here)})
+				s.found = append(s.found, place{path: here.String(), name: key, value: jsonValue(v[key]).text, depth: len(here)})
 			}
 			s.json(v[key], here)
 		}
 	case []any:
 		for i, element := range v[:min(len(v), 3)] {
-			s.json(element, append(slices.Clone(at), "["+strconv.Itoa(i)+"]"))
+			s.json(element, at.Index(i))
 		}
 	}
 }
@@ -138,25 +138,6 @@ func sortedKeys(m map[string]any) []string {
 	}
 	slices.Sort(keys)
 	return keys
-}
-
-var plainName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-
-// member is one step of a JSONPath, as short as it can be written.
-func member(key string) string {
-	if plainName.MatchString(key) {
-		return "." + key
-	}
-	return "['" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(key) + "']"
-}
-
-// joinJSON writes a path the way the form shows it: bare where that will do.
-func joinJSON(steps []string) string {
-	path := strings.Join(steps, "")
-	if strings.HasPrefix(path, ".") {
-		return path[1:]
-	}
-	return "$" + path
 }
 
 func (s *search) xml(n *xmlquery.Node, at string, depth int) {

@@ -1,0 +1,100 @@
+package recording
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sallyport/relay/connection"
+)
+
+// har writes a HAR file of entries.
+func har(entries ...map[string]any) string {
+	text, err := json.Marshal(map[string]any{"log": map[string]any{"version": "1.2", "entries": entries}})
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}
+
+func sent(method, url string, header map[string]string, mime, body string) map[string]any {
+	request := map[string]any{"method": method, "url": url, "headers": pairs(header)}
+	if mime != "" {
+		request["postData"] = map[string]any{"mimeType": mime, "text": body}
+	}
+	return map[string]any{"request": request, "response": map[string]any{"status": 200, "headers": []any{}, "content": map[string]any{}}}
+}
+
+func answered(entry map[string]any, status int, header map[string]string, mime, text string) map[string]any {
+	entry["response"] = map[string]any{"status": status, "headers": pairs(header), "content": map[string]any{"mimeType": mime, "text": text}}
+	return entry
+}
+
+func pairs(m map[string]string) []any {
+	all := []any{}
+	for name, value := range m {
+		all = append(all, map[string]string{"name": name, "value": value})
+	}
+	return all
+}
+
+func TestAHARFileOfALoginFillsTheForm(t *testing.T) {
+	browser := map[string]string{":authority": "erp.plant2.internal", "User-Agent": "Mozilla/5.0", "X-Company": "17", "Sec-Fetch-Mode": "cors"}
+	d, err := Read(har(
+		answered(sent("GET", "https://erp.plant2.internal/login", browser, "", ""), 200, nil, "text/html", "<html>"),
+		answered(sent("GET", "https://cdn.example/x.js", browser, "", ""), 200, nil, "application/javascript", "x"),
+		answered(sent("POST", "https://erp.plant2.internal/api/session", browser, "application/json", `{"user":"svc","password":"wrong"}`), 401, nil, "application/json", `{}`),
+		answered(sent("POST", "https://erp.plant2.internal/api/session", browser, "application/json", `{"user":"svc","password":"right"}`), 200, map[string]string{"Set-Cookie": "SID=1"}, "application/json", `{}`),
+		answered(sent("GET", "https://erp.plant2.internal/api/translations?lang=en", browser, "", ""), 200, nil, "application/json", `{"ok":true}`),
+		answered(sent("GET", "https://erp.plant2.internal/api/me", browser, "", ""), 200, nil, "application/json; charset=utf-8", `{"data":{"user.info":{"authenticated":true}},"id":7}`),
+		answered(sent("GET", "https://erp.plant2.internal/api/orders", browser, "", ""), 200, nil, "application/json", `[]`),
+		answered(sent("GET", "https://analytics.example/me", browser, "", ""), 200, nil, "application/json", `{}`),
+	))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := connection.Spec{
+		Name: "erp.plant2.internal", Mode: connection.OnPremise, BaseURI: "https://erp.plant2.internal/api", MediaType: connection.JSON,
+		Headers: []connection.Header{{Name: "X-Company", Value: "17"}},
+		Auth:    connection.Auth{Type: connection.AuthCookie, Cookie: &connection.CookieAuth{Method: "POST", URI: "/session", Body: `{"user":"svc","password":"{{secret.password}}"}`}},
+		Ping:    connection.Ping{Method: "GET", URI: "/me", SuccessPath: "data['user.info'].authenticated", SuccessValues: []string{"true"}},
+	}
+	if diff := cmp.Diff(want, d.Spec); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(map[string]string{"password": "right"}, d.Secrets); diff != "" {
+		t.Error(diff)
+	}
+	if strings.Contains(notesOf(d), "right") || !strings.Contains(notesOf(d), "choose the agent") {
+		t.Error(notesOf(d))
+	}
+}
+
+func TestPagesAndAPIOfOneApplicationShareTheBaseURI(t *testing.T) {
+	form := map[string]any{"request": map[string]any{"method": "POST", "url": "https://app.example/login", "headers": []any{},
+		"postData": map[string]any{"mimeType": "application/x-www-form-urlencoded", "params": []any{
+			map[string]string{"name": "user", "value": "svc"}, map[string]string{"name": "password", "value": "a%26b"}}}},
+		"response": map[string]any{"status": 302, "headers": []any{}, "content": map[string]any{}}}
+	d, err := Read(har(form, answered(sent("GET", "https://app.example/api/v1/whoami", nil, "", ""), 200, nil, "application/json", `{"user":{"name":"svc","email":"s@x"}}`)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.Spec.BaseURI != "https://app.example" || d.Spec.Auth.Cookie.URI != "/login" || d.Spec.Ping.URI != "/api/v1/whoami" || d.Spec.Ping.SuccessPath != "user.email" || d.Spec.MediaType != connection.URLEncoded {
+		t.Errorf("%+v %+v", d.Spec, d.Spec.Auth.Cookie)
+	}
+	if d.Spec.Auth.Cookie.Body != "user=svc&password={{secret.password}}" || d.Secrets["password"] != "a&b" || !strings.Contains(notesOf(d), "redirect (302)") {
+		t.Errorf("%s %v %s", d.Spec.Auth.Cookie.Body, d.Secrets, notesOf(d))
+	}
+}
+
+func TestAHARFileWithoutALoginGivesItsAuthorization(t *testing.T) {
+	d, err := Read(har(answered(sent("GET", "https://api.example/v1/status", map[string]string{"Authorization": "Bearer abc.def"}, "", ""), 200, nil, "application/json", `{"status":"ok"}`)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.Secrets["token"] != "abc.def" || d.Spec.Ping.URI != "/status" || d.Spec.BaseURI != "https://api.example/v1" || d.Spec.Ping.SuccessPath != "status" {
+		t.Errorf("%+v %v", d.Spec, d.Secrets)
+	}
+}
