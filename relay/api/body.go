@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -30,17 +31,18 @@ func readBody(w http.ResponseWriter, r *http.Request) *Problem {
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil
 	}
-	if r.ContentLength > bodyLimit {
-		return tooLarge() // before one byte of it was asked for
+	limit := limitOf(r)
+	if r.ContentLength > limit {
+		return tooLarge(limit) // before one byte of it was asked for
 	}
 	deadline := http.NewResponseController(w)
 	_ = deadline.SetReadDeadline(time.Now().Add(bodyTime)) // a writer without deadlines is a test's
 	defer func() { _ = deadline.SetReadDeadline(time.Time{}) }()
-	text, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, bodyLimit))
+	text, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, limit))
 	var over *http.MaxBytesError
 	switch {
 	case errors.As(err, &over):
-		return tooLarge()
+		return tooLarge(limit)
 	case err != nil:
 		p := newProblem(http.StatusBadRequest, proto.CodeValidation, "The request ended before its body was complete.")
 		p.Hint = "Send it again; nothing was changed."
@@ -56,8 +58,8 @@ func readBody(w http.ResponseWriter, r *http.Request) *Problem {
 	return nil
 }
 
-func tooLarge() *Problem {
-	p := newProblem(http.StatusRequestEntityTooLarge, proto.CodeTooLarge, "The body is larger than 1 MiB.")
+func tooLarge(limit int64) *Problem {
+	p := newProblem(http.StatusRequestEntityTooLarge, proto.CodeTooLarge, fmt.Sprintf("The body is larger than %d MiB.", limit>>20))
 	p.Hint = "Nothing was changed. Bodies of requests through a connection may be longer; this is the limit of calls to the relay itself."
 	return p
 }

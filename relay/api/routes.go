@@ -35,6 +35,7 @@ func (h *handler) routes() {
 	route(h, "GET", "/connections", connections, "List connections", 200, h.listConnections)
 	route(h, "POST", "/connections", connections, "Create a connection", 201, h.createConnection, createAnswers)
 	route(h, "POST", "/connections/test", connections, "Test a connection that is not saved", 200, h.testDraft, testAnswers)
+	route(h, "POST", "/connections/import", connections, "Make a draft from a recorded login", 200, h.importConnection, importAnswers)
 	route(h, "GET", "/connections/{id}", connections, "Read a connection", 200, h.readConnection)
 	route(h, "PUT", "/connections/{id}", connections, "Replace a connection", 200, h.updateConnection)
 	route(h, "DELETE", "/connections/{id}", connections, "Delete a connection", 204, h.deleteConnection)

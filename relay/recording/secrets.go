@@ -117,6 +117,9 @@ type level struct {
 }
 
 func jsonLeaves(body string) []leaf {
+	if !json.Valid([]byte(body)) {
+		return nil // part of a value is worse than none
+	}
 	d := json.NewDecoder(strings.NewReader(body))
 	d.UseNumber()
 	var found []leaf
@@ -195,6 +198,9 @@ func xmlLeaves(body string) []leaf {
 // hideBody puts the secrets of a body into the draft, and returns the body with
 // placeholders. Those that stand there already stay.
 func (d *Draft) hideBody(m connection.MediaType, body string) string {
+	if m == connection.JSON && body != "" && !json.Valid([]byte(body)) {
+		d.note(Check, "The body is not valid JSON, so that passwords in it were not found: put them into secrets yourself.")
+	}
 	var all []stretch
 	for _, l := range leaves(m, body) {
 		if !secretField.MatchString(l.name) || l.value == "" || strings.Contains(l.value, "{{secret.") {
