@@ -1,0 +1,134 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+)
+
+// TestResult is a finished test.
+type TestResult struct {
+	OK         bool             `json:"ok"`
+	DurationMs float64          `json:"durationMs"`
+	Steps      []TestStep       `json:"steps"`
+	Session    *TestSessionInfo `json:"session,omitempty"`
+	Warnings   []string         `json:"warnings,omitempty"`
+}
+
+// TestSessionInfo names the session that the test created.
+type TestSessionInfo struct {
+	ID string `json:"id"`
+}
+
+// TestStep is one stage of a test: agent, sign-in or ping.
+type TestStep struct {
+	Name       string            `json:"name"`
+	Status     string            `json:"status"` // running, ok, failed or skipped
+	Code       string            `json:"code,omitempty"`
+	Message    string            `json:"message"`
+	Hint       string            `json:"hint,omitempty"`
+	HintID     string            `json:"hintId,omitempty"`
+	Fix        *TestFix          `json:"fix,omitempty"`
+	StartMs    float64           `json:"startMs"`
+	DurationMs float64           `json:"durationMs"`
+	Request    *TestHTTPRequest  `json:"request,omitempty"`
+	Response   *TestHTTPResponse `json:"response,omitempty"`
+	Timing     *TestTiming       `json:"timing,omitempty"`
+	Hops       []TestHop         `json:"hops,omitempty"`
+}
+
+// TestFix sets one field of the connection to a value, and so mends the step.
+type TestFix struct {
+	Label string `json:"label"`
+	Field string `json:"field"`
+	Value string `json:"value"`
+}
+
+// TestHTTPRequest is a request as it was sent, secrets masked.
+type TestHTTPRequest struct {
+	Method  string       `json:"method"`
+	URL     string       `json:"url"`
+	Headers []TestHeader `json:"headers"`
+	Body    string       `json:"body,omitempty"`
+}
+
+// TestHTTPResponse is an answer as it was received, secrets masked, its body
+// cut.
+type TestHTTPResponse struct {
+	Status    int          `json:"status"`
+	Headers   []TestHeader `json:"headers"`
+	Body      string       `json:"body,omitempty"`
+	Truncated bool         `json:"truncated,omitempty"`
+}
+
+// TestHeader is one header field as shown.
+type TestHeader struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// TestHop is a redirect that was followed.
+type TestHop struct {
+	Status   int    `json:"status"`
+	URL      string `json:"url"`
+	Location string `json:"location"`
+}
+
+// TestTiming is where a step's time went, in milliseconds.
+type TestTiming struct {
+	DNSMs     float64 `json:"dnsMs"`
+	ConnectMs float64 `json:"connectMs"`
+	TLSMs     float64 `json:"tlsMs"`
+	WaitMs    float64 `json:"waitMs"`
+	TunnelMs  float64 `json:"tunnelMs"`
+}
+
+// TestConnection tests a connection as it is given, without saving it: a new
+// one, or edits of in.ID, whose secrets are kept. onStep, where it is not nil, is
+// called when a step begins and when it ends. A test that fails is no error.
+func (c *Client) TestConnection(ctx context.Context, in Connection, onStep func(TestStep)) (TestResult, error) {
+	path := call("connections", "test")
+	if in.ID != "" {
+		path = call("connections", in.ID, "test")
+	}
+	return c.test(ctx, path, in, onStep)
+}
+
+// TestSaved tests a connection as it is saved. The session that the test makes
+// takes the place of the one before.
+func (c *Client) TestSaved(ctx context.Context, id string, onStep func(TestStep)) (TestResult, error) {
+	return c.test(ctx, call("connections", id, "test"), nil, onStep)
+}
+
+func (c *Client) test(ctx context.Context, path string, in any, onStep func(TestStep)) (TestResult, error) {
+	var result TestResult
+	if onStep == nil {
+		err := c.Do(ctx, "POST", path, in, &result)
+		return result, err
+	}
+	resp, err := c.send(ctx, "POST", path, http.Header{"Accept": {"text/event-stream"}}, in)
+	if err != nil {
+		return result, err
+	}
+	defer resp.Body.Close()
+	for event, err := range readStream(resp.Body) {
+		if err != nil {
+			return result, fmt.Errorf("POST %s: %w", path, err)
+		}
+		var step TestStep
+		switch event.name {
+		case "step":
+			if err := json.Unmarshal(event.data, &step); err != nil {
+				return result, fmt.Errorf("POST %s: a step is not what the API describes: %w", path, err)
+			}
+			onStep(step)
+		case "result":
+			return result, json.Unmarshal(event.data, &result)
+		}
+	}
+	return result, fmt.Errorf("POST %s: %w", path, errEarly)
+}
+
+var errEarly = errors.New("the stream ended before the result came")
