@@ -32,7 +32,16 @@ type Instance struct {
 	LatencyMs   float64         `json:"latencyMs"` // 0 while unknown
 	InFlight    int             `json:"inFlight"`
 	Paused      *Pause          `json:"paused,omitempty"`
+	Policy      *InstancePolicy `json:"policy,omitempty"`
 	Config      *InstanceConfig `json:"config,omitempty"`
+}
+
+// InstancePolicy is what a machine says of the rules of its site.
+type InstancePolicy struct {
+	Version string `json:"version"`
+	Rules   int    `json:"rules"`
+	Default string `json:"default"` // allow or deny
+	Warning string `json:"warning,omitempty"`
 }
 
 // InstanceConfig is what a machine says of its agent.yaml.

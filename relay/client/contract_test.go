@@ -43,6 +43,10 @@ func coverage() map[string][]covered {
 			{in: connections, events: true, call: func(ctx context.Context, c *Client) error { _, err := c.TestConnection(ctx, draft, step); return err }}},
 		"POST /connections/{id}/test": {{out: result, call: func(ctx context.Context, c *Client) error { _, err := c.TestSaved(ctx, "1", nil); return err }},
 			{in: connections, events: true, call: func(ctx context.Context, c *Client) error { _, err := c.TestConnection(ctx, saved, step); return err }}},
+		"POST /connections/import": {{in: reflect.TypeFor[Recording](), out: reflect.TypeFor[Imported](), call: func(ctx context.Context, c *Client) error {
+			_, err := c.ImportConnection(ctx, Recording{Curl: "curl"})
+			return err
+		}}},
 		"GET /connections/{id}/session":    {{out: reflect.TypeFor[Session](), call: func(ctx context.Context, c *Client) error { _, err := c.Session(ctx, "1"); return err }}},
 		"DELETE /connections/{id}/session": {{call: func(ctx context.Context, c *Client) error { return c.SignOut(ctx, "1") }}},
 
