@@ -73,6 +73,22 @@ func ParseFill(line string) (Fill, error) {
 	return f, nil
 }
 
+// ShowMarks is a text for people, such as a line of a log, with placeholders in
+// place of the marks that stand in it: fills are the lines of HeaderFill. The
+// random part of a mark tells nobody anything, and is another one each time.
+func ShowMarks(text string, fills []string) string {
+	for _, line := range fills {
+		if f, err := ParseFill(line); err == nil {
+			text = strings.ReplaceAll(text, f.Mark, "{{"+markPrefix+f.Secret+"}}")
+		}
+	}
+	return text
+}
+
+// markPrefix is what a placeholder for a secret of the agent begins with, and by
+// the relay's making a mark, too.
+const markPrefix = "agent.secret."
+
 // notPlain tells what no escaping leaves alone.
 func notPlain(c rune) bool {
 	return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '_' && c != '-' && c != '.'

@@ -20,6 +20,17 @@ func TestFillComesBack(t *testing.T) {
 	}
 }
 
+func TestMarksAreShownAsPlaceholders(t *testing.T) {
+	const mark, other = "agent.secret.erp.ABCDEFGHIJ_0_", "agent.secret.erp.ABCDEFGHIJ_1_"
+	fills := []string{mark + " uri uri erp", other + " header=X-Key header erp", "nonsense"}
+	if got := proto.ShowMarks("/a/"+mark+"/b?"+other+"=c", fills); got != "/a/{{agent.secret.erp}}/b?{{agent.secret.erp}}=c" {
+		t.Error(got)
+	}
+	if got := proto.ShowMarks("/a/"+mark, nil); got != "/a/"+mark {
+		t.Errorf("%s: nobody has named the mark", got)
+	}
+}
+
 func TestFaultyFillIsRefused(t *testing.T) {
 	const mark = "agent.secret.erp.ABCDEFGHIJ_0_"
 	for line, want := range map[string]string{

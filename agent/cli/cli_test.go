@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -11,17 +12,34 @@ import (
 
 	"github.com/gorilla/websocket"
 	"github.com/rogpeppe/go-internal/testscript"
+	"go.uber.org/goleak"
 
 	"sallyport/internal/outbound"
 	"sallyport/proto"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
+	testscript.Main(tidy{m}, map[string]func(){
 		"sallyport-agent": func() {
 			os.Exit(Main(os.Args[1:], World{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.LookupEnv}))
 		},
 	})
+}
+
+// tidy fails tests that leave goroutines behind. A command that a script runs is a
+// process of its own, which ends before.
+type tidy struct{ *testing.M }
+
+func (t tidy) Run() int {
+	code := t.M.Run()
+	if code != 0 {
+		return code
+	}
+	if err := goleak.Find(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
 }
 
 // TestCommands runs the scripts of testdata against a relay's enrolment door

@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/spf13/cobra"
 
+	"sallyport/agent/ledger"
+	"sallyport/agent/linefile"
 	"sallyport/agent/policy"
 )
 
@@ -32,8 +34,12 @@ func newPolicySuggest(w World) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if args, err = ledgerFiles(c.DataDir); err != nil {
-				return err
+			path := filepath.Join(c.DataDir, ledger.File)
+			if args, err = linefile.Files(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return permitted(err)
+			}
+			if len(args) == 0 {
+				return fmt.Errorf("there is no %s: no request has come yet, or the agent has another data directory (--data)", path)
 			}
 		}
 		s := &policy.Suggester{}
@@ -47,30 +53,11 @@ func newPolicySuggest(w World) *cobra.Command {
 	return cmd
 }
 
-// ledgerFiles are the files of the agent's ledger, those that were set aside
-// before the one that is written.
-func ledgerFiles(dir string) ([]string, error) {
-	files, err := filepath.Glob(filepath.Join(dir, "ledger-*.jsonl"))
-	if err != nil {
-		return nil, err
-	}
-	slices.Sort(files) // their names have the time
-	if current := filepath.Join(dir, "ledger.jsonl"); len(files) == 0 || exists(current) {
-		files = append(files, current)
-	}
-	return files, nil
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}
-
 func readLedger(s *policy.Suggester, name string, in io.Reader, filter func(*policy.Sent) bool) error {
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {
-			return err
+			return permitted(err)
 		}
 		defer f.Close()
 		in = f
@@ -83,7 +70,11 @@ func readLedger(s *policy.Suggester, name string, in io.Reader, filter func(*pol
 
 func printSuggestions(out io.Writer, s *policy.Suggester) error {
 	suggestions := s.Suggest()
-	if len(suggestions) == 0 {
+	passed := s.Unreadable()
+	switch {
+	case len(suggestions) == 0 && passed > 0:
+		return fmt.Errorf("no request to suggest a rule for; %s passed over, which are no whole entries of a ledger", counted(passed, "line"))
+	case len(suggestions) == 0:
 		return errors.New("no request to suggest a rule for")
 	}
 	fmt.Fprintln(out, "policy:\n  rules:")
@@ -92,6 +83,9 @@ func printSuggestions(out io.Writer, s *policy.Suggester) error {
 	}
 	if n := s.Skipped(); n > 0 {
 		fmt.Fprintf(out, "# Left out: %s whose path no rule can name.\n", counted(n, "request"))
+	}
+	if passed > 0 {
+		fmt.Fprintf(out, "# Passed over: %s that are no whole entries of a ledger, as a full disk leaves them.\n", counted(passed, "line"))
 	}
 	return nil
 }

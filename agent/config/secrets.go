@@ -63,6 +63,22 @@ func (s *Secrets) UnmarshalYAML(node *yaml.Node) error {
 	return r.faults.joined()
 }
 
+// Masked implements Masker: what a command is given may be a password itself.
+func (s Secrets) Masked() any {
+	shown := make(Secrets, len(s))
+	for name, secret := range s {
+		if len(secret.Command) > 1 {
+			command := append([]string(nil), secret.Command[0])
+			for range secret.Command[1:] {
+				command = append(command, Masked)
+			}
+			secret.Command = command
+		}
+		shown[name] = secret
+	}
+	return shown
+}
+
 // source is the secret as its room takes it, or what is wrong with it.
 func (s Secret) source(name string) (secret.Source, error) {
 	if name == "" || len(name) > 64 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") != "" {

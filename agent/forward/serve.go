@@ -258,7 +258,7 @@ func (c *call) fields() []zap.Field {
 	fields := make([]zap.Field, 0, 12)
 	if c.req != nil {
 		fields = append(fields, logging.RequestID(c.req.Header.Get(proto.HeaderRequestID)), logging.Connection(c.req.Header.Get(proto.HeaderConnection)),
-			zap.String("method", c.req.Method), zap.String("host", c.req.URL.Host), zap.String("path", c.req.URL.EscapedPath()))
+			zap.String("method", c.req.Method), zap.String("host", c.req.URL.Host), zap.String("path", proto.ShowMarks(c.req.URL.EscapedPath(), c.req.Header[proto.HeaderFill])))
 	}
 	return append(fields, zap.Int64("bytes", c.out.bodyBytes), zap.Duration("duration", c.clock().Sub(c.start)))
 }

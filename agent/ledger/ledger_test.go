@@ -227,6 +227,21 @@ func TestLongURLIsCut(t *testing.T) {
 	}
 }
 
+func TestSecretInThePathIsWrittenDownByItsName(t *testing.T) {
+	path := filepath.Join(t.TempDir(), File)
+	l := open(t, path)
+	const mark = "agent.secret.key.ABCDEFGHIJKLMNOP_0_"
+	req := request(t, "GET", "http://erp.test/of/"+mark+"/orders?key="+mark, "")
+	req.Header[proto.HeaderFill] = []string{mark + " uri uri key"}
+	_ = send(t, l.Wrap(refusing{errors.New("odd")}), req)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := entries(t, path); len(got) != 1 || got[0].URL != "http://erp.test/of/{{agent.secret.key}}/orders?key=***" {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestUnsoundLimits(t *testing.T) {
 	if _, err := Open(Options{Path: "x"}); err == nil {
 		t.Error("a ledger without limits was opened")

@@ -64,7 +64,7 @@ func NoteRule(ctx context.Context, rule string) {
 func (l *Ledger) begin(req *http.Request) *trip {
 	now := l.clock()
 	return &trip{ledger: l, start: now, entry: Entry{
-		Time: stamp(now), Decision: Allowed, Method: req.Method, URL: hideValues(req.URL),
+		Time: stamp(now), Decision: Allowed, Method: req.Method, URL: proto.ShowMarks(hideValues(req.URL), req.Header[proto.HeaderFill]),
 		RequestID: option(req, proto.HeaderRequestID), ConnectionID: option(req, proto.HeaderConnection), Who: option(req, proto.HeaderCaller),
 	}}
 }

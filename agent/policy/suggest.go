@@ -33,8 +33,9 @@ type Suggestion struct {
 // Suggester gathers requests and suggests rules for them: few, which a person
 // can read, each for one application. Make it with new.
 type Suggester struct {
-	origins map[string]*origin
-	skipped int
+	origins    map[string]*origin
+	skipped    int
+	unreadable int
 }
 
 // origin is an application, by what its URLs have before the path.
@@ -52,10 +53,11 @@ type shape struct {
 }
 
 // ReadLines adds the requests in a file of the ledger that pass the filter. A
-// last line that is not whole, since it is just being written, is passed over.
+// line that is none of the ledger's is passed over, and counted: a full disk and
+// a loss of power cut lines. The last one may just be being written.
 func (s *Suggester) ReadLines(r io.Reader, filter func(*Sent) bool) error {
 	lines := bufio.NewReaderSize(r, 64<<10)
-	for n := 1; ; n++ {
+	for {
 		line, err := lines.ReadBytes('\n')
 		if err != nil && !errors.Is(err, io.EOF) {
 			return fmt.Errorf("read the ledger: %w", err)
@@ -64,7 +66,7 @@ func (s *Suggester) ReadLines(r io.Reader, filter func(*Sent) bool) error {
 			var sent Sent
 			switch parsed := json.Unmarshal(line, &sent); {
 			case parsed != nil && err == nil:
-				return fmt.Errorf("line %d of the ledger is no request: %w", n, parsed)
+				s.unreadable++
 			case parsed == nil && filter(&sent):
 				s.Add(&sent)
 			}
@@ -131,6 +133,9 @@ func (o *origin) add(a *asked, pattern pathPattern, at time.Time) {
 
 // Skipped is how many requests no rule can be made for.
 func (s *Suggester) Skipped() int { return s.skipped }
+
+// Unreadable is how many lines were no requests.
+func (s *Suggester) Unreadable() int { return s.unreadable }
 
 // Suggest suggests the rules, one application after the other.
 func (s *Suggester) Suggest() []Suggestion {
