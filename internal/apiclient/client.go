@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -140,7 +142,7 @@ func (c *Client) EnrolmentCode(ctx context.Context, agentID string) (string, err
 }
 
 // AwaitAgent waits until the agent has the given status.
-func (c *Client) AwaitAgent(ctx context.Context, id, status string) error {
+func (c *Client) AwaitAgent(ctx context.Context, id string, statuses ...string) error {
 	var last string
 	err := poll(ctx, func() bool {
 		a, err := c.Agent(ctx, id)
@@ -149,10 +151,10 @@ func (c *Client) AwaitAgent(ctx context.Context, id, status string) error {
 			return false
 		}
 		last = "it is " + a.Status
-		return a.Status == status
+		return slices.Contains(statuses, a.Status)
 	})
 	if err != nil {
-		return fmt.Errorf("the agent did not become %s: %s", status, last)
+		return fmt.Errorf("the agent did not become %s: %s", strings.Join(statuses, " or "), last)
 	}
 	return nil
 }

@@ -44,6 +44,8 @@ type runner struct {
 	state state
 	api   *apiclient.Client
 	parts []*child.Child // in the order in which they were started
+	// paused: the agent was paused by its own command, an earlier time.
+	paused bool
 }
 
 // run brings everything up, waits until ctx ends or a part dies, and takes
@@ -67,6 +69,9 @@ func run(ctx context.Context, o options, to io.Writer) (err error) {
 		return err
 	}
 	r.out.printf("%s", welcome(r.api.Base, link, r.state.SamplePort, r.own.path("token")))
+	if r.paused {
+		r.out.printf("%s", pausedText(r.agentPath(), r.agentData()))
+	}
 	return r.watch(ctx)
 }
 
@@ -149,7 +154,7 @@ func (r *runner) haveToken(ctx context.Context) error {
 }
 
 // startAgent starts the agent, enrolled at the first start, and waits until it
-// is online.
+// is online, or is seen to be paused, which outlives a restart.
 func (r *runner) startAgent(ctx context.Context) error {
 	if r.state.AgentID != "" {
 		_, err := r.api.Agent(ctx, r.state.AgentID)
@@ -172,7 +177,12 @@ func (r *runner) startAgent(ctx context.Context) error {
 		return err
 	}
 	return r.await(ctx, func(ctx context.Context) error {
-		return r.api.AwaitAgent(ctx, r.state.AgentID, "online")
+		if err := r.api.AwaitAgent(ctx, r.state.AgentID, "online", "paused"); err != nil {
+			return err
+		}
+		a, err := r.api.Agent(ctx, r.state.AgentID)
+		r.paused = a.Status == "paused"
+		return err
 	})
 }
 

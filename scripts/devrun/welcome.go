@@ -49,3 +49,9 @@ Ctrl-C stops everything.
 
 `, rule, link, agentName, samplePort, sampleUser, samplePassword, tokenFile, base)
 }
+
+// pausedText is what a person reads whose agent refuses every request, since it
+// was paused an earlier time.
+func pausedText(agent, data string) string {
+	return fmt.Sprintf("The agent is paused, and refuses every request. To resume it:\n\n    %s resume --data %s\n\n", agent, data)
+}

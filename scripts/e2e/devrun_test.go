@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -168,6 +169,32 @@ func TestMakeRun(t *testing.T) {
 		if second := signInLink(t, h); second == first {
 			t.Error("the sign-in link is that of before")
 		}
+	})
+
+	t.Run("a paused agent is said to be paused", func(t *testing.T) {
+		agent := func(args ...string) {
+			t.Helper()
+			cmd := exec.CommandContext(t.Context(), filepath.Join(bin, "sallyport-agent"), append(args, "--data", filepath.Join(h.data, "agent"))...)
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+		}
+		agent("pause", "--reason", "tried out")
+		h.interrupt(t)
+		h.start() // does not wait for ever until it is online
+		testkit.Eventually(t, 20*time.Second, "it says so", func() error {
+			if len(h.process.Log().Lines("sallyport-agent resume --data ")) == 0 {
+				return errors.New("it does not")
+			}
+			return nil
+		})
+		agent("resume")
+		testkit.Eventually(t, 20*time.Second, "it works", func() error {
+			if a := s.get(t, id, "/orders"); a.StatusCode != http.StatusOK {
+				return fmt.Errorf("%d %s", a.StatusCode, a.body)
+			}
+			return nil
+		})
 	})
 
 	t.Run("a second one beside it says that the port is taken", func(t *testing.T) {
