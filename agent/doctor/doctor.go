@@ -66,6 +66,7 @@ const (
 	CheckClock         = "clock"         // against the relay's
 	CheckWebsocket     = "websocket"     // the upgrade that a tunnel begins with
 	CheckRoundTrip     = "round-trip"    // over one kept connection
+	CheckDownloads     = "downloads"     // the agent's next version, as scripts fetch it
 	CheckIdle          = "idle"          // a websocket in silence; only where asked for
 	CheckTarget        = "target"        // one application
 )
@@ -169,6 +170,7 @@ func (e *examination) examine(ctx context.Context) {
 	e.clock(ctx)
 	e.websocket(ctx)
 	e.roundTrip(ctx)
+	e.downloads(ctx)
 	e.silence(ctx)
 	e.targets(ctx)
 }

@@ -50,9 +50,13 @@ const maxBody = 4 << 10
 
 // get asks the relay for a path.
 func (e *examination) get(ctx context.Context, path string) (*answer, error) {
+	return e.ask(ctx, http.MethodGet, path)
+}
+
+func (e *examination) ask(ctx context.Context, method, path string) (*answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, e.Step)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.relay.JoinPath(path).String(), nil)
+	req, err := http.NewRequestWithContext(ctx, method, e.relay.JoinPath(path).String(), nil)
 	if err != nil {
 		return nil, err
 	}

@@ -23,11 +23,11 @@ func TestNothingIsHeldAgainstAGoodRelay(t *testing.T) {
 	r := examineWith(t, relay, a.file, func(o *Options) { o.Idle = 50 * time.Millisecond })
 	for name, want := range map[string]Status{
 		CheckConfiguration: Pass, CheckEnrolment: Skip, CheckAgent: Skip, CheckProxy: Pass, CheckDNS: Pass, CheckTCP4: Pass,
-		CheckTLS: Pass, CheckHTTP: Pass, CheckClock: Pass, CheckWebsocket: Pass, CheckRoundTrip: Pass, CheckIdle: Pass,
+		CheckTLS: Pass, CheckHTTP: Pass, CheckClock: Pass, CheckWebsocket: Pass, CheckRoundTrip: Pass, CheckDownloads: Pass, CheckIdle: Pass,
 	} {
 		expect(t, r, name, want)
 	}
-	if !r.OK || r.Summary != (Summary{Pass: 10, Skip: 2}) {
+	if !r.OK || r.Summary != (Summary{Pass: 11, Skip: 2}) {
 		t.Errorf("ok %v, summary %+v", r.OK, r.Summary)
 	}
 	chain := r.find(t, CheckTLS).Facts["chain"].([]Certificate)
