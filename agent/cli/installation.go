@@ -143,6 +143,12 @@ func (i *installation) placeProgram(context.Context) error {
 		i.binary = self
 		return nil
 	}
+	if owner := i.host.Package(); owner != "" {
+		// What replaced its file, the package would neither upgrade nor remove.
+		if same, err := service.SameProgram(self, i.layout.Binary); err != nil || !same {
+			return errors.Join(err, fmt.Errorf("the program in %s is another version, and %s. To upgrade, install the newer package; to enrol, run this install with the program that is there", i.layout.Binary, owner))
+		}
+	}
 	undo, done, err := service.PlaceProgram(self, i.layout.Binary)
 	if err != nil {
 		return err

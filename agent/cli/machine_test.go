@@ -25,6 +25,7 @@ type machine struct {
 	layout service.Layout
 	fails  string        // the method that fails
 	state  service.State // of the service
+	owner  string        // the package that owns the program
 	will   string        // the state of the link once it is started
 	does   []string
 	server *control.Server
@@ -63,6 +64,8 @@ func (m *machine) AddAccount(context.Context) (bool, error) {
 	err := m.do("add account")
 	return err == nil && m.state == service.NotInstalled, err
 }
+func (m *machine) Package() string { return m.owner }
+
 func (m *machine) RemoveAccount(context.Context) error { return m.do("remove account") }
 
 func (m *machine) MakeDir(path string, _ service.Access) error {

@@ -117,6 +117,10 @@ func (u *removal) removeProgram() error {
 	if _, err := os.Stat(u.layout.Binary); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
+	if owner := u.host.Package(); owner != "" {
+		fmt.Fprintf(u.world.Out, "The program stays in %s: %s\n", u.layout.Binary, owner)
+		return nil
+	}
 	others, err := u.others()
 	if err != nil || len(others) > 0 {
 		return err

@@ -29,6 +29,9 @@ func This(instance string) (Host, error) {
 
 func (l *launchd) Layout() Layout { return l.layout }
 
+// Package: packages have places of their own here, see packaged.
+func (l *launchd) Package() string { return "" }
+
 func (l *launchd) Ready() error {
 	if os.Geteuid() != 0 {
 		return errors.New("this needs root: run it again with sudo")

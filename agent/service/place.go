@@ -60,7 +60,7 @@ const previousSuffix = ".previous"
 // itself. A target with the same content is left alone.
 func PlaceProgram(source, target string) (undo, done func(context.Context) error, err error) {
 	nothing := func(context.Context) error { return nil }
-	same, err := sameContent(source, target)
+	same, err := SameProgram(source, target)
 	if err != nil || same {
 		return nothing, nothing, err
 	}
@@ -107,7 +107,8 @@ func PlaceProgram(source, target string) (undo, done func(context.Context) error
 	return undo, done, nil
 }
 
-func sameContent(a, b string) (bool, error) {
+// SameProgram reports whether two files are one, or have the same content.
+func SameProgram(a, b string) (bool, error) {
 	infoA, err := os.Stat(a)
 	if err != nil {
 		return false, err

@@ -42,6 +42,8 @@ func (s *scm) Ready() error {
 func (s *scm) AddAccount(context.Context) (bool, error) { return false, nil }
 func (s *scm) RemoveAccount(context.Context) error      { return nil }
 
+func (s *scm) Package() string { return installerOf(s.layout.Binary) }
+
 func (s *scm) MakeDir(path string, access Access) error {
 	if err := os.MkdirAll(path, 0o755); err != nil {
 		return err

@@ -27,6 +27,9 @@ type Host interface {
 	// was not there before.
 	AddAccount(ctx context.Context) (added bool, err error)
 	RemoveAccount(ctx context.Context) error
+	// Package says of the program in its usual place that a package of the
+	// system's owns it, and how to remove that; "": none does, as far as is known.
+	Package() string
 	// MakeDir makes a directory, with its parents, and gives the account the
 	// access; others have none but administrators.
 	MakeDir(path string, access Access) error

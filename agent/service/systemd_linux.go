@@ -28,6 +28,9 @@ func This(instance string) (Host, error) {
 
 func (s *systemd) Layout() Layout { return s.layout }
 
+// Package: packages have places of their own here, see packaged.
+func (s *systemd) Package() string { return "" }
+
 func (s *systemd) Ready() error {
 	if os.Geteuid() != 0 {
 		return errors.New("this needs root: run it again with sudo")

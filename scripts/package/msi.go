@@ -11,13 +11,15 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"sallyport/agent/service"
 )
 
 // The identities by which Windows Installer knows the agent over all versions.
 // They must never change.
 var (
 	upgradeCode   = uuid.MustParse("6f1f2b0c-6c0e-4b7c-9e8b-0d5a3d1c7b11")
-	componentCode = uuid.MustParse("6f1f2b0c-6c0e-4b7c-9e8b-0d5a3d1c7b12")
+	componentCode = uuid.MustParse(service.InstallerComponent)
 )
 
 // installerTables describe the package: the program in its directory under

@@ -45,6 +45,9 @@ func TestInstallerInstallsUpgradesAndRemoves(t *testing.T) {
 			t.Errorf("%s: its directory is %d times in the PATH: %s", version, n, w.path())
 		}
 	}
+	// The program is the package's, and so is its removal.
+	w.must(t, "msiexec /x {", program, "uninstall")
+	w.must(t, "sallyport-agent 1.3.0", program, "version")
 	w.must(t, "", "msiexec", "/x", filepath.Join(w.dir, "1.3.0", "sallyport-agent-1.3.0-windows-amd64.msi"), "/qn")
 	if _, err := os.Stat(program); err == nil {
 		t.Error("the program is there after its removal")
