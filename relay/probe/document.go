@@ -12,6 +12,7 @@ import (
 
 	"github.com/antchfx/xmlquery"
 	"golang.org/x/text/encoding/htmlindex"
+	"golang.org/x/text/encoding/unicode"
 
 	"sallyport/relay/connection"
 	"sallyport/relay/road"
@@ -146,6 +147,11 @@ func toUTF8(contentType string, body []byte) []byte {
 					body = decoded
 				}
 			}
+		}
+	}
+	if bytes.HasPrefix(body, []byte{0xff, 0xfe}) || bytes.HasPrefix(body, []byte{0xfe, 0xff}) { // a mark of UTF-16
+		if decoded, err := unicode.UTF16(unicode.LittleEndian, unicode.UseBOM).NewDecoder().Bytes(body); err == nil {
+			body = decoded
 		}
 	}
 	return bytes.TrimPrefix(body, []byte("\ufeff"))

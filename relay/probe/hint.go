@@ -50,7 +50,7 @@ func (e evidence) hint() *advice {
 	if !e.answered() {
 		return nil
 	}
-	for _, family := range []func() *advice{e.methods, e.cookies, e.pages, e.statuses, e.paths, e.values} {
+	for _, family := range []func() *advice{e.plainToTLS, e.detours, e.methods, e.cookies, e.bodies, e.protections, e.pages, e.statuses, e.paths, e.values} {
 		if h := family(); h != nil {
 			return h
 		}

@@ -45,9 +45,9 @@ func (e evidence) pages() *advice {
 	}
 	switch {
 	case redirected && (login || loginPath.MatchString(to.Path) && !loginPath.MatchString(e.exchange.Hops[0].URL.Path)):
-		return &advice{ID: "login-redirect", Text: fmt.Sprintf("The ping was redirected to a login page, %s: the application does not see a session. %s", bare(to), e.whySignedOut())}
+		return &advice{ID: "login-redirect", Text: fmt.Sprintf("The ping was redirected to a login page, %s: the application does not see a session. %s", bare(to), e.whySignedOut()), Fix: e.signIn()}
 	case login:
-		return &advice{ID: "login-page", Text: "The application answered the ping with its HTML login page: it does not see a session. " + e.whySignedOut()}
+		return &advice{ID: "login-page", Text: "The application answered the ping with its HTML login page: it does not see a session. " + e.whySignedOut(), Fix: e.signIn()}
 	case isPage && e.status() < 300 && (e.verdict.cause == causeUnreadable || e.verdict.cause == causeNothing):
 		return &advice{ID: "html-page", Text: fmt.Sprintf("The answer is an HTML page%s, made for people and not for programs. Check the base URI's path and the ping URI: APIs mostly lie below a path such as /api.", titled(page))}
 	}
@@ -56,10 +56,21 @@ func (e evidence) pages() *advice {
 
 // whySignedOut names the likeliest causes.
 func (e evidence) whySignedOut() string {
-	if !e.c.Auth.Type.SignsIn() {
+	if e.c.Auth.Type == connection.AuthNone {
 		return "Choose the authentication type cookie and describe the sign-in."
 	}
+	if !e.c.Auth.Type.SignsIn() {
+		return "It may not accept the credentials, or the base URI is not that of the API."
+	}
 	return "The sign-in may not have worked although it looked so (name its success status code), or the base URI is not that of the API."
+}
+
+// signIn offers a sign-in where there is none.
+func (e evidence) signIn() *Fix {
+	if e.c.Auth.Type != connection.AuthNone {
+		return nil
+	}
+	return &Fix{Label: "Sign in by cookie", Field: "auth.type", Value: string(connection.AuthCookie)}
 }
 
 // signInPage: a sign-in was answered with a page.

@@ -239,6 +239,8 @@ func privateAddress(host, address string) *advice {
 	if address != "" && address != host {
 		where += " has the address " + address + ", which"
 	}
-	return &advice{ID: "private-address", Text: where + " is not public, and cloud mode reaches public addresses only. Choose on-premise mode and an agent in that network. " +
-		"Where the relay itself may reach it, its operator can allow the address with --allow-private-targets."}
+	h := &advice{ID: "private-address", Fix: &Fix{Label: "Use on-premise", Field: "mode", Value: string(connection.OnPremise)}}
+	h.Text = where + " is not public, and cloud mode reaches public addresses only. Choose on-premise mode and an agent in that network. " +
+		"Where the relay itself may reach it, its operator can allow the address with --allow-private-targets."
+	return h
 }

@@ -98,24 +98,9 @@ func retryAfter(h http.Header) string {
 	return ""
 }
 
-// mediaType guesses the right one from the looks of the body that was sent.
+// mediaType is for 415 to a body that looks as it was sent; see bodies for others.
 func (e evidence) mediaType() *advice {
-	h := &advice{ID: "media-type", Text: fmt.Sprintf("The application does not take bodies of the media type %s here. Choose the one that its API guide names.", e.c.MediaType)}
-	body := strings.TrimSpace(e.exchange.Hops[0].RequestBody)
-	guess := connection.MediaType("")
-	switch {
-	case strings.HasPrefix(body, "{") || strings.HasPrefix(body, "["):
-		guess = connection.JSON
-	case strings.HasPrefix(body, "<"):
-		guess = connection.XML
-	case strings.Contains(body, "=") && !strings.Contains(body, "\n"):
-		guess = connection.URLEncoded
-	}
-	if guess != "" && guess != e.c.MediaType {
-		h.Text = fmt.Sprintf("The application does not take bodies of the media type %s here, and the body looks like %s.", e.c.MediaType, guess)
-		h.Fix = &Fix{Label: "Use " + string(guess), Field: "mediaType", Value: string(guess)}
-	}
-	return h
+	return &advice{ID: "media-type", Text: fmt.Sprintf("The application does not take bodies of the media type %s here. Choose the one that its API guide names.", e.c.MediaType)}
 }
 
 // successCode: the sign-in was answered with a good status, but not with the

@@ -48,8 +48,11 @@ func TestHints(t *testing.T) {
 		{"found a blank before true", ping(answerJSON(`{"ok":" true"}`)), same, StepPing, "", "value-blank", []string{"Found “ true”"}, "ping.successValues[0]= true"},
 		{"quotes in the form", ping(answerJSON(`{"ok":"yes"}`)), path("ok", "no", `"yes"`), StepPing, "", "value-quotes", []string{"without quotes"}, "ping.successValues[1]=yes"},
 		{"a number written differently", ping(answerJSON(`{"ok":12.50}`)), path("ok", "12.5"), StepPing, "", "value-number", []string{"“12.50”", "“12.5”"}, "ping.successValues[0]=12.50"},
-		{"a number where text was expected", ping(answerJSON(`{"ok":1}`)), same, StepPing, "", "value-type", []string{"the number 1", "the text “true”"}, ""},
-		{"text where a number was expected", ping(answerJSON(`{"ok":"up"}`)), path("ok", "1"), StepPing, "", "value-type", []string{"the text “up”", "the number 1"}, ""},
+		{"a number where text was expected", ping(answerJSON(`{"ok":1}`)), same, StepPing, "", "value-type", []string{"the number 1", "the text “true”"}, "ping.successValues[0]=1"},
+		{"text where a number was expected", ping(answerJSON(`{"ok":"up"}`)), path("ok", "1"), StepPing, "", "value-type", []string{"the text “up”", "the number 1"}, "ping.successValues[0]=up"},
+		{"true where a number was expected", ping(answerJSON(`{"ok":true}`)), path("ok", "1"), StepPing, "", "value-type", []string{"Found true", "the number 1"}, "ping.successValues[0]=true"},
+		{"a byte order mark in the value", ping(answerJSON("{\"ok\":\"\ufefftrue\"}")), same, StepPing, "", "value-blank", []string{"can't be seen"}, "ping.successValues[0]=\ufefftrue"},
+		{"another character set", ping(answerJSON("{\"ok\":\"gr\xfcn\"}")), path("ok", "grün"), StepPing, "", "charset", []string{"another character set"}, ""},
 		{"an object", ping(answerJSON(`{"ok":{"value":true}}`)), same, StepPing, "", "value-object", []string{"an object"}, ""},
 		// the path
 		{"one level off", ping(answerJSON(`{"data":{"ok":true}}`)), same, StepPing, "", "path-level", []string{"data.ok exists (“true”)"}, "ping.successPath=data.ok"},
@@ -78,7 +81,30 @@ func TestHints(t *testing.T) {
 		{"401 from the sign-in", good(), func(c *connection.Connection) { c.Secrets["password"] = "another" }, StepSignIn, "sign_in_failed", "sign-in-401", []string{"the user name and the password"}, ""},
 		{"another success status code", good(), func(c *connection.Connection) { c.Auth.Cookie.SuccessStatusCode = 201 }, StepSignIn, "sign_in_failed", "success-status", []string{"answered 200 and set a cookie"}, "auth.cookie.successStatusCode=200"},
 		{"405 at the sign-in", signIn(answerStatus(405, "Allow", "GET, OPTIONS")), same, StepSignIn, "sign_in_failed", "method", []string{"GET, OPTIONS"}, "auth.cookie.method=GET"},
-		{"415 at the sign-in", signIn(answerStatus(415)), func(c *connection.Connection) { c.MediaType = connection.JSON }, StepSignIn, "sign_in_failed", "media-type", []string{"json", "urlencoded"}, "mediaType=urlencoded"},
+		{"415 at the sign-in", signIn(answerStatus(415)), func(c *connection.Connection) { c.MediaType = connection.JSON }, StepSignIn, "sign_in_failed", "body-type", []string{"URL encoded", "application/json"}, "mediaType=urlencoded"},
+		{"415 to a body that is what it says", signIn(answerStatus(415)), same, StepSignIn, "sign_in_failed", "media-type", []string{"urlencoded"}, ""},
+		{"JSON sent as a form", good(), func(c *connection.Connection) { c.Auth.Cookie.Body = `{"password":"{{secret.password}}"}` }, StepSignIn, "sign_in_failed", "body-type", []string{"looks like JSON", "application/x-www-form-urlencoded"}, "mediaType=json"},
+		{"a form sent as JSON, 200 and no cookie", signIn(answerJSON(`{"error":"no user"}`)), func(c *connection.Connection) { c.MediaType = connection.JSON }, StepSignIn, "sign_in_failed", "body-type", nil, "mediaType=urlencoded"},
+		{"XML sent as JSON", signIn(answerStatus(400)), func(c *connection.Connection) {
+			c.MediaType, c.Auth.Cookie.Body = connection.JSON, "<in><p>{{secret.password}}</p></in>"
+		}, StepSignIn, "sign_in_failed", "body-type", nil, "mediaType=xml"},
+		{"a sign-in without its CSRF token", signIn(func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "CSRF verification failed. Request aborted.", 403)
+		}), same, StepSignIn, "sign_in_failed", "csrf", []string{"first request"}, ""},
+		{"SAP wants a token", ping(answerStatus(403, "X-CSRF-Token", "Required")), func(c *connection.Connection) { c.Ping.Method = "POST" }, StepPing, "", "csrf", nil, "ping.method=GET"},
+		// redirects that take something away
+		{"a slash turns POST into GET", slashes(good(), http.StatusMovedPermanently), same, StepSignIn, "sign_in_failed", "slash-redirect", []string{"with a slash", "turns POST into GET"}, "auth.cookie.uri=/in/"},
+		{"a ping of POST loses its slash", pingMoved("/api/me/", "/api/me", http.StatusFound), func(c *connection.Connection) { c.Ping.Method, c.Ping.URI = "POST", "/me/?a=1" }, StepPing, "", "slash-redirect", []string{"without a slash"}, "ping.uri=/me?a=1"},
+		{"another host name loses the headers", elsewhere(t), func(c *connection.Connection) {
+			c.Headers = []connection.Header{{Name: "X-Key", Value: "1"}}
+			c.Auth = connection.Auth{Type: connection.AuthNone}
+		}, StepPing, "", "redirect-origin", []string{"headers are not sent"}, "baseUri=http://127.0.0.1"},
+		// the place
+		{"the API lies below", below404("/api/rest/me"), func(c *connection.Connection) { c.Auth = connection.Auth{Type: connection.AuthNone} }, StepPing, "", "path-sibling", []string{"/rest/me answers"}, "ping.uri=/rest/me"},
+		{"the base URI is too long", below404("/me"), func(c *connection.Connection) { c.Auth = connection.Auth{Type: connection.AuthNone} }, StepPing, "", "path-sibling", []string{"too long"}, "baseUri=http://127.0.0.1"},
+		{"the base URI is too long, with a sign-in", below404("/me"), same, StepPing, "", "path-sibling", []string{"begin the other URIs with /api"}, ""},
+		{"404 from the ping, nowhere near", ping(answerStatus(404)), same, StepPing, "", "not-found", []string{"/api/me"}, ""},
+		{"a login page without a sign-in", ping(html(loginPage)), func(c *connection.Connection) { c.Auth = connection.Auth{Type: connection.AuthNone} }, StepPing, "", "login-page", nil, "auth.type=cookie"},
 		{"404 at the sign-in", good(), func(c *connection.Connection) { c.Auth.Cookie.URI = "/nowhere" }, StepSignIn, "sign_in_failed", "not-found", []string{"/api/nowhere"}, ""},
 		// cookies
 		{"Secure on plain http", cookie(http.Cookie{Name: "SID", Value: "v1", Path: "/", Secure: true}), same, StepSignIn, "sign_in_failed", "cookie-secure", []string{"Secure", "plain http"}, "baseUri=https"},
@@ -119,10 +145,25 @@ func TestHints(t *testing.T) {
 		{"refused", func(t *testing.T) string { return "http://" + closedPort(t) }, same, outbound.Options{}, proto.CodeTargetRefused, "refused", []string{"127.0.0.1:", "port"}, ""},
 		{"host not found at the agent", func(*testing.T) string { return "http://erp.invalid" }, onPremise, outbound.Options{Resolver: noSuchName(t)}, proto.CodeTargetDNS, "host-not-found", []string{"erp.invalid", "the DNS server ", "the agent's machine"}, ""},
 		{"host not found in cloud mode", func(*testing.T) string { return "http://erp.invalid" }, same, outbound.Options{Resolver: noSuchName(t)}, proto.CodeTargetDNS, "host-not-found", []string{"the relay", "on-premise"}, ""},
-		{"private address in cloud mode", func(t *testing.T) string { return serve(t, good()) }, same, outbound.Options{Guard: true}, proto.CodeAddressForbidden, "private-address", []string{"127.0.0.1", "on-premise"}, ""},
+		{"private address in cloud mode", func(t *testing.T) string { return serve(t, good()) }, same, outbound.Options{Guard: true}, proto.CodeAddressForbidden, "private-address", []string{"127.0.0.1", "on-premise"}, "mode=on-premise"},
 		{"unknown authority", func(*testing.T) string {
 			return ca.serveTLS(good(), now.Add(-time.Hour), now.Add(time.Hour), nil, loop)
 		}, onPremise, outbound.Options{}, proto.CodeTargetTLS, "unknown-authority", []string{"“Plant 2 Root CA”", "trust store of the agent's machine"}, ""},
+		{"unknown authority, from the cloud", func(*testing.T) string {
+			return ca.serveTLS(good(), now.Add(-time.Hour), now.Add(time.Hour), nil, loop)
+		}, same, outbound.Options{}, proto.CodeTargetTLS, "unknown-authority", []string{"“Plant 2 Root CA”", "trust store of the relay's machine"}, ""},
+		{"self-signed", func(t *testing.T) string { return selfSigned(t, loop) }, onPremise, outbound.Options{}, proto.CodeTargetTLS, "self-signed", []string{"signed by itself", "sallyport-agent trust https://127.0.0.1:"}, ""},
+		{"self-signed, from the cloud", func(t *testing.T) string { return selfSigned(t, loop) }, same, outbound.Options{}, proto.CodeTargetTLS, "self-signed", []string{"the relay's machine"}, ""},
+		{"another certificate than the pinned one", func(t *testing.T) string { return selfSigned(t, loop) }, onPremise, outbound.Options{HostTLS: func(string, string) outbound.HostTLS { return outbound.HostTLS{Pin: &outbound.Fingerprint{1}} }}, proto.CodeTargetTLS, "pin-mismatch", []string{"has pinned another certificate", "sallyport-agent trust"}, ""},
+		{"a client certificate is asked for", func(t *testing.T) string { return ca.serveMutual(good(), loop) }, onPremise, outbound.Options{RootCAs: ca.pool()}, proto.CodeTargetTLS, "client-certificate", []string{"clientCertificates in agent.yaml"}, ""},
+		{"a client certificate is asked for, from the cloud", func(t *testing.T) string { return ca.serveMutual(good(), loop) }, same, outbound.Options{RootCAs: ca.pool()}, proto.CodeTargetTLS, "client-certificate", []string{"use on-premise mode"}, ""},
+		{"http to a port that speaks https", func(*testing.T) string {
+			return strings.Replace(ca.serveTLS(good(), now.Add(-time.Hour), now.Add(time.Hour), nil, loop), "https:", "http:", 1)
+		}, same, outbound.Options{}, proto.CodeSignInFailed, "https-expected", []string{"expects https"}, "baseUri=https://127.0.0.1"},
+		{"http to a port that answers by a TLS alert", func(t *testing.T) string { return talker(t, "\x15\x03\x01\x00\x02\x02\x46") }, same, outbound.Options{}, proto.CodeTargetUnreachable, "not-http", []string{"https://"}, "baseUri=https://127.0.0.1"},
+		{"another protocol", func(t *testing.T) string { return talker(t, "SSH-2.0-OpenSSH_9.2\r\n") }, onPremise, outbound.Options{}, proto.CodeTargetUnreachable, "not-http", []string{"does not speak HTTP"}, "baseUri=https://"},
+		{"the connection is closed", func(t *testing.T) string { return talker(t, "") }, same, outbound.Options{}, proto.CodeTargetUnreachable, "reset", []string{"closed it without an answer"}, ""},
+		{"the DNS server fails", func(*testing.T) string { return "http://erp.invalid" }, onPremise, outbound.Options{Resolver: failingDNS(t)}, proto.CodeTargetDNS, "dns-failed", []string{"erp.invalid", "the agent's machine"}, ""},
 		{"expired certificate", func(*testing.T) string {
 			return ca.serveTLS(good(), now.Add(-2*time.Hour), now.Add(-time.Hour), nil, loop)
 		}, same, outbound.Options{RootCAs: ca.pool()}, proto.CodeTargetTLS, "certificate-expired", []string{"expired on", "UTC"}, ""},

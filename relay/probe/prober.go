@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -180,9 +181,9 @@ func (r *run) agent(s *Step) {
 	}
 	names := make([]string, 0, len(machines))
 	for _, m := range machines {
-		name := m.Hostname
-		if name == "" {
-			name = m.ID
+		name := cmp.Or(m.Hostname, m.ID)
+		if off := m.ClockOffset; off.Abs() > time.Minute {
+			r.warn(fmt.Sprintf("The clock of the agent's machine %s is %s the relay's by %s. Set it right: certificates and cookies are judged by it.", name, aheadOrBehind(off), off.Abs().Round(time.Second)))
 		}
 		if m.Latency > 0 {
 			name += fmt.Sprintf(" (%s)", latency(m.Latency))
@@ -302,7 +303,11 @@ func (r *run) ping(ctx context.Context, s *Step) {
 		return
 	}
 	s.Status = Failed
-	e.hint().give(s)
+	h := e.hint()
+	if nearby := r.siblings(ctx, e); nearby != nil {
+		h = nearby
+	}
+	h.give(s)
 }
 
 func (r *run) warn(text string) {

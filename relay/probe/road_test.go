@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"sallyport/internal/outbound"
+	"sallyport/proto"
 	"sallyport/relay/connection"
 	"sallyport/relay/hub"
 	"sallyport/relay/road"
@@ -32,10 +34,20 @@ type site struct {
 	transport *outbound.Transport
 	logs      *observer.ObservedLogs
 	machines  []hub.Instance
+	hurry     time.Duration // in place of the time that requests have; 0: theirs
+}
+
+// RoundTrip is both roads.
+func (s *site) RoundTrip(req *http.Request) (*http.Response, error) {
+	if s.hurry > 0 {
+		req = req.Clone(req.Context())
+		req.Header[proto.HeaderTimeout] = []string{strconv.FormatInt(s.hurry.Milliseconds(), 10)}
+	}
+	return s.transport.RoundTrip(req)
 }
 
 func (s *site) Instances(string) []hub.Instance       { return s.machines }
-func (s *site) Road(agentID string) http.RoundTripper { return s.transport }
+func (s *site) Road(agentID string) http.RoundTripper { return s }
 
 // memory is a session.Store.
 type memory struct {
@@ -74,7 +86,7 @@ func newSite(t *testing.T, o outbound.Options) *site {
 	t.Cleanup(func() { s.transport.Close() })
 	keeper := session.NewKeeper(session.Options{Store: &memory{saved: map[string]session.Session{}}, NewID: func() string { return "ses_1" }, Clock: time.Now, Log: log})
 	t.Cleanup(keeper.Close)
-	s.prober = New(Options{Roads: road.New(s.transport, s), Sessions: keeper, Presence: s, Clock: time.Now, Log: log})
+	s.prober = New(Options{Roads: road.New(s, s), Sessions: keeper, Presence: s, Clock: time.Now, Log: log})
 	return s
 }
 
@@ -230,7 +242,11 @@ func oneMachine() []hub.Instance { return []hub.Instance{{ID: "ins_1", Hostname:
 
 // noSuchName is a resolver whose DNS server, a real one on loopback, knows no
 // name at all.
-func noSuchName(t *testing.T) *net.Resolver {
+func noSuchName(t *testing.T) *net.Resolver { return answeringDNS(t, 3) }
+
+// answeringDNS is a resolver whose DNS server answers every question with one
+// code (RFC 1035, section 4.1.1).
+func answeringDNS(t *testing.T, code byte) *net.Resolver {
 	t.Helper()
 	server, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
@@ -248,15 +264,19 @@ func noSuchName(t *testing.T) *net.Resolver {
 			if n < 12 {
 				continue
 			}
-			buf[2], buf[3] = buf[2]|0x80, 3 // an answer, with the code NXDOMAIN (RFC 1035, section 4.1.1)
-			buf[10], buf[11] = 0, 0         // without the additional records of the question
+			buf[2], buf[3] = buf[2]|0x80, code // an answer
+			buf[10], buf[11] = 0, 0            // without the additional records of the question
 			_, _ = server.WriteTo(buf[:questionEnd(buf[:n])], from)
 		}
 	}()
 	t.Cleanup(func() { server.Close(); <-done })
+	return resolverAt(server.LocalAddr().String())
+}
+
+func resolverAt(address string) *net.Resolver {
 	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
-		return d.DialContext(ctx, "udp", server.LocalAddr().String())
+		return d.DialContext(ctx, "udp", address)
 	}}
 }
 

@@ -154,7 +154,7 @@ func show(text string) string {
 		text = string([]rune(text)[:showLength]) + "…"
 	}
 	text = strings.Map(func(c rune) rune {
-		if c < ' ' || c == 0x7f {
+		if c < ' ' || c == 0x7f || c != ' ' && unseen(c) {
 			return '␣'
 		}
 		return c
