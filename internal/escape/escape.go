@@ -54,16 +54,16 @@ func (k Kind) Apply(value string) (string, error) {
 			return `"` + doubled + `"`, nil
 		}
 		return doubled, nil
-	case Header:
+	case Header, Basic: // Basic: RFC 7617, section 2, forbids them too
 		for i := range len(value) {
-			if c := value[i]; c < ' ' && c != '\t' || c == 0x7f {
+			if c := value[i]; c < ' ' && (c != '\t' || k == Basic) || c == 0x7f {
 				return "", errors.New("holds a line break or another control character, which no header can carry; remove it from the secret")
 			}
 		}
 		return value, nil
 	case URI:
 		return percentEncode(value), nil
-	case None, Basic:
+	case None:
 		return value, nil
 	}
 	return "", fmt.Errorf("is to be escaped as %q, which is not known here", string(k))

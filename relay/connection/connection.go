@@ -25,19 +25,6 @@ const (
 	Plain      MediaType = "plain"
 )
 
-// AuthType is how the application is signed in to.
-type AuthType string
-
-const (
-	AuthNone   AuthType = "none"
-	AuthCookie AuthType = "cookie"
-)
-
-// SignsIn reports whether connections of this type have sessions: they sign in
-// before the first request, and again when the application no longer accepts
-// what came of it.
-func (t AuthType) SignsIn() bool { return t == AuthCookie }
-
 // Spec is what a user describes: everything of a connection but the values of
 // its secrets. Field names and nesting are the API's.
 type Spec struct {
@@ -57,12 +44,6 @@ type Spec struct {
 type Header struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
-}
-
-// Auth says how the application is signed in to.
-type Auth struct {
-	Type   AuthType    `json:"type" doc:"cookie or none."`
-	Cookie *CookieAuth `json:"cookie,omitempty" doc:"Required where type is cookie."`
 }
 
 // CookieAuth is a sign-in that ends in a cookie.

@@ -24,15 +24,7 @@ func Defaults(s Spec) Spec {
 		// Blanks around a value are no part of it (RFC 9110, section 5.5).
 		s.Headers[i] = Header{Name: strings.TrimSpace(h.Name), Value: strings.Trim(h.Value, " \t")}
 	}
-	if s.Auth.Type == AuthCookie && s.Auth.Cookie != nil {
-		c := *s.Auth.Cookie
-		c.Method = strings.ToUpper(strings.TrimSpace(c.Method))
-		c.URI = strings.TrimSpace(c.URI)
-		s.Auth.Cookie = &c
-	}
-	if s.Auth.Type == AuthNone {
-		s.Auth.Cookie = nil
-	}
+	s.Auth = s.Auth.defaults()
 	s.Ping.Method = strings.ToUpper(strings.TrimSpace(s.Ping.Method))
 	if s.Ping.Method == "" {
 		s.Ping.Method = "GET"
@@ -42,4 +34,14 @@ func Defaults(s Spec) Spec {
 	s.Ping.SuccessValues = slices.Clone(s.Ping.SuccessValues)
 	defaultsAsCode(&s)
 	return s
+}
+
+func (c *CookieAuth) defaults() *CookieAuth {
+	if c == nil {
+		return nil
+	}
+	d := *c
+	d.Method = strings.ToUpper(strings.TrimSpace(d.Method))
+	d.URI = strings.TrimSpace(d.URI)
+	return &d
 }

@@ -1,7 +1,6 @@
 package connection
 
 import (
-	"encoding/base64"
 	"fmt"
 	"strings"
 
@@ -92,14 +91,7 @@ func FillHeader(h Header, secrets map[string]string, marks *Marks) (string, erro
 	if !basic {
 		return Fill(h.Value, EscapeHeader, secrets, marks)
 	}
-	filled, err := Fill(credentials, escape.Basic, secrets, marks)
-	if err != nil {
-		return "", err
-	}
-	if len(marks.In(filled)) == 0 {
-		filled = base64.StdEncoding.EncodeToString([]byte(filled))
-	}
-	return "Basic " + filled, nil
+	return basicHeader(credentials, secrets, marks)
 }
 
 // basicCredentials are the name and password of an Authorization header that

@@ -27,25 +27,14 @@ func refusedHeader(name string) string {
 	return ""
 }
 
-func checkHeaders(f *faults, headers []Header) {
+func checkHeaders(f *faults, path string, headers []Header) {
 	if len(headers) > MaxHeaders {
-		f.add("headers", "At most %d headers; there are %d.", MaxHeaders, len(headers))
+		f.add(path, "At most %d headers; there are %d.", MaxHeaders, len(headers))
 	}
 	seen := map[string]int{}
 	for i, h := range headers {
-		name := fmt.Sprintf("headers[%d].name", i)
-		switch {
-		case h.Name == "":
-			f.add(name, "Enter the header's name, or remove the line.")
-		case strings.HasSuffix(h.Name, ":"):
-			f.add(name, "Leave out the colon: the name alone is %s.", strings.TrimRight(shorten(h.Name, 60), ":"))
-		case !isToken(h.Name):
-			f.add(name, "“%s” is not a header name (RFC 9110): use letters, digits and !#$%%&'*+-.^_`|~ only, without blanks.", printable(shorten(h.Name, 60)))
-		case len(h.Name) > MaxHeaderName:
-			f.add(name, "A header's name has at most %d characters.", MaxHeaderName)
-		case refusedHeader(h.Name) != "":
-			f.add(name, "%s", refusedHeader(h.Name))
-		default:
+		name := fmt.Sprintf("%s[%d].name", path, i)
+		if checkHeaderName(f, name, h.Name) {
 			lower := strings.ToLower(h.Name)
 			if first, twice := seen[lower]; twice && singleton(lower) {
 				f.add(name, "%s is set twice (first in line %d) and may be sent once only; remove one.", h.Name, first+1)
@@ -53,8 +42,26 @@ func checkHeaders(f *faults, headers []Header) {
 				seen[lower] = i
 			}
 		}
-		checkHeaderValue(f, fmt.Sprintf("headers[%d].value", i), h.Value)
+		checkHeaderValue(f, fmt.Sprintf("%s[%d].value", path, i), h.Value)
 	}
+}
+
+// checkHeaderName reports whether a header of the name may be configured.
+func checkHeaderName(f *faults, path, name string) bool {
+	before := len(*f)
+	switch {
+	case name == "":
+		f.add(path, "Enter the header's name, or remove the line.")
+	case strings.HasSuffix(name, ":"):
+		f.add(path, "Leave out the colon: the name alone is %s.", strings.TrimRight(shorten(name, 60), ":"))
+	case !isToken(name):
+		f.add(path, "“%s” is not a header name (RFC 9110): use letters, digits and !#$%%&'*+-.^_`|~ only, without blanks.", printable(shorten(name, 60)))
+	case len(name) > MaxHeaderName:
+		f.add(path, "A header's name has at most %d characters.", MaxHeaderName)
+	case refusedHeader(name) != "":
+		f.add(path, "%s", refusedHeader(name))
+	}
+	return len(*f) == before
 }
 
 func checkHeaderValue(f *faults, path, value string) {

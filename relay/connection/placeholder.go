@@ -174,15 +174,18 @@ func templates(s Spec) []template {
 	for i, h := range s.Headers {
 		t = append(t, template{fmt.Sprintf("headers[%d].value", i), h.Value, EscapeHeader})
 	}
-	if s.Auth.Type == AuthCookie && s.Auth.Cookie != nil {
-		t = append(t, template{"auth.cookie.uri", s.Auth.Cookie.URI, EscapeURI})
-		if s.Auth.Cookie.Method == "POST" {
-			t = append(t, template{"auth.cookie.body", s.Auth.Cookie.Body, EscapeFor(s.MediaType)})
-		}
-	}
+	t = append(t, s.Auth.templates(s)...)
 	t = append(t, template{"ping.uri", s.Ping.URI, EscapeURI})
 	if pingSendsBody(s.Ping.Method) {
 		t = append(t, template{"ping.body", s.Ping.Body, EscapeFor(s.MediaType)})
+	}
+	return t
+}
+
+func (c *CookieAuth) templates(m MediaType) []template {
+	t := []template{{"auth.cookie.uri", c.URI, EscapeURI}}
+	if c.Method == "POST" {
+		t = append(t, template{"auth.cookie.body", c.Body, EscapeFor(m)})
 	}
 	return t
 }

@@ -32,14 +32,12 @@ func Validate(s Spec, secretNames []string) *Invalid {
 	checkAsCode(&f, s)
 	checkMode(&f, s)
 	checkAuthType(&f, s.Auth)
-	checkHeaders(&f, s.Headers)
+	checkHeaders(&f, "headers", s.Headers)
 	checkBase(&f, s.BaseURI)
 	if !s.MediaType.Known() {
 		f.add("mediaType", "“%s” is not a media type: choose json, xml, urlencoded, csv or plain.", printable(shorten(string(s.MediaType), 40)))
 	}
-	if s.Auth.Type == AuthCookie && s.Auth.Cookie != nil {
-		checkCookie(&f, s.BaseURI, *s.Auth.Cookie)
-	}
+	checkAuth(&f, s)
 	checkPing(&f, s)
 	checkPlaceholders(&f, s, secretNames)
 	return f.invalid()
@@ -67,22 +65,6 @@ func checkMode(f *faults, s Spec) {
 		f.add("mode", "Choose a mode: cloud or on-premise.")
 	default:
 		f.add("mode", "“%s” is not a mode: choose cloud or on-premise.", printable(shorten(string(s.Mode), 40)))
-	}
-}
-
-func checkAuthType(f *faults, a Auth) {
-	switch a.Type {
-	case AuthNone:
-	case AuthCookie:
-		if a.Cookie == nil {
-			f.add("auth.cookie", "Describe the sign-in: cookie method and cookie URI are required with cookie authentication.")
-		}
-	case "":
-		f.add("auth.type", "Choose an authentication type: cookie or none.")
-	case "basic", "token", "custom", "oauth2":
-		f.add("auth.type", "Authentication type %s is not available yet: choose cookie, or none with a configured Authorization header.", a.Type)
-	default:
-		f.add("auth.type", "“%s” is not an authentication type: choose cookie or none.", printable(shorten(string(a.Type), 40)))
 	}
 }
 
@@ -273,6 +255,8 @@ func ValidateSecrets(s Spec, secrets map[string]string) *Invalid {
 			}
 			if _, err := t.escape.Apply(value); err != nil {
 				f.add("secrets."+p.secret, "The value, which is used in %s, %s.", t.path, err)
+			} else if t.path == "auth.basic.username" && strings.Contains(value, ":") {
+				f.add("secrets."+p.secret, "The value, which is used in %s, holds a colon, which ends a user name (RFC 7617); remove it from the secret.", t.path)
 			}
 		}
 	}

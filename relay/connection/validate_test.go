@@ -55,7 +55,7 @@ func TestValidateNamesTheField(t *testing.T) {
 		{"placeholder in the base URI", func(s *Spec) { s.BaseURI = "https://{{secret.company}}.example" }, "baseUri", "can't hold placeholders"},
 		{"unknown media type", func(s *Spec) { s.MediaType = "yaml" }, "mediaType", "“yaml” is not a media type"},
 		{"no authentication type", func(s *Spec) { s.Auth = Auth{} }, "auth.type", "Choose an authentication type"},
-		{"authentication type of a later day", func(s *Spec) { s.Auth = Auth{Type: "oauth2"} }, "auth.type", "not available yet"},
+		{"unknown authentication type", func(s *Spec) { s.Auth = Auth{Type: "kerberos"} }, "auth.type", "“kerberos” is not"},
 		{"cookie without its fields", func(s *Spec) { s.Auth.Cookie = nil }, "auth.cookie", "Describe the sign-in"},
 		{"no cookie method", func(s *Spec) { s.Auth.Cookie.Method = "" }, "auth.cookie.method", "GET or POST"},
 		{"cookie method PUT", func(s *Spec) { s.Auth.Cookie.Method = "PUT" }, "auth.cookie.method", "“PUT”"},

@@ -28,6 +28,7 @@ func Warnings(s Spec) []string {
 			w = append(w, "The configured Accept-Encoding header may bring answers that Test can't read.")
 		}
 	}
+	w = append(w, authWarnings(s)...)
 	if c := s.Auth.Cookie; s.Auth.Type == AuthCookie && c != nil {
 		if isAbsolute(c.URI) {
 			if u, err := parseAbsolute(withoutPlaceholders(c.URI)); err == nil && !SameOrigin(base, u) {

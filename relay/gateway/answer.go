@@ -111,7 +111,7 @@ func (p *passage) relocated(location string) string {
 	if !below || rest != "" && rest[0] != '/' || !connection.SameOrigin(to, p.base) {
 		return to.String()
 	}
-	query := to.RawQuery
+	query := p.c.Auth.WithoutCredentials(to.RawQuery)
 	if p.base.RawQuery != "" { // the proxy adds it again
 		if after, ok := strings.CutPrefix(query, p.base.RawQuery); ok && (after == "" || after[0] == '&') {
 			query = strings.TrimPrefix(after, "&")

@@ -26,11 +26,14 @@ type passage struct {
 	requestID string
 	start     time.Time
 
+	marks  connection.Marks // of all that is filled in, however often the request is sent
 	base   *url.URL
 	target *url.URL
 	rt     http.RoundTripper
 	held   *session.Held
 	body   *replay // nil: none
+	length int64   // of the body; -1: not known
+	fields string  // the body, where fields were added to it
 	signIn time.Duration
 	timing proto.Timing
 
@@ -151,13 +154,16 @@ func (p *passage) prepare(rawQuery string) *proto.Error {
 	if p.target, err = connection.JoinPath(p.base, p.rawPath, rawQuery); err != nil {
 		return invalid("The path or query " + err.Error() + ".")
 	}
-	p.rt = p.g.roads.For(p.c)
+	p.rt, p.length = p.g.roads.For(p.c), p.r.ContentLength
+	if p.addsFields() {
+		return p.withFields()
+	}
 	if p.r.ContentLength != 0 && p.r.Body != nil && p.r.Body != http.NoBody {
 		// Otherwise net/http reads the body to its end before it lets us
 		// answer. Where the server can't do it (HTTP/2 does it by itself), the
 		// answer waits, and that is all.
 		_ = http.NewResponseController(p.w).EnableFullDuplex()
-		keep := p.c.Auth.Type.SignsIn() && p.r.ContentLength <= replayLimit
+		keep := p.c.Auth.Type.Repeats() && p.r.ContentLength <= replayLimit
 		body, large := p.limited()
 		if large != nil {
 			return large

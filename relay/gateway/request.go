@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"sallyport/proto"
-	"sallyport/relay/connection"
 	"sallyport/relay/road"
 )
 
@@ -32,7 +31,11 @@ func sendable(r *http.Request) *proto.Error {
 
 // request builds what goes onto the road.
 func (p *passage) request() (*http.Request, error) {
-	own, err := road.Fields(p.c, p.target, &connection.Marks{})
+	own, err := road.Fields(p.c, p.target, &p.marks)
+	if err != nil {
+		return nil, err
+	}
+	target, err := road.Target(p.c, p.target, &p.marks)
 	if err != nil {
 		return nil, err
 	}
@@ -58,13 +61,17 @@ func (p *passage) request() (*http.Request, error) {
 		setDefault(h, "Content-Type", p.c.MediaType.ContentType())
 	}
 	req := (&http.Request{
-		Method: p.r.Method, URL: p.target, Host: p.target.Host, Header: h,
+		Method: p.r.Method, URL: target, Host: p.target.Host, Header: h,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}).WithContext(p.r.Context())
 	if hasBody {
-		req.Body, req.ContentLength = p.body.attempt(), p.r.ContentLength
+		req.Body, req.ContentLength = p.body.attempt(), p.length
 		req.Trailer = p.r.Trailer // filled in once the body has been read
 		req.GetBody = p.body.getBody
+	}
+	road.FillURI(req.Header, &p.marks, target)
+	if p.fields != "" {
+		road.FillBody(req.Header, &p.marks, p.fields)
 	}
 	road.AddCookies(req, p.held.Jar)
 	road.SetOptions(req, p.requestID, p.c.ID)

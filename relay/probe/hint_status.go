@@ -58,12 +58,14 @@ func (e evidence) statuses() *advice {
 	switch s := e.status(); {
 	case s == http.StatusUnauthorized && e.step == StepSignIn:
 		return &advice{ID: "sign-in-401", Text: "The application did not accept the sign-in itself: check the user name and the password, and that the body has the fields that the application's API guide asks for." + e.challenge()}
-	case s == http.StatusUnauthorized && e.c.Auth.Type == connection.AuthNone:
-		return &advice{ID: "ping-401", Text: "The application wants a sign-in, and the authentication type is none. Choose cookie, or configure the header that it asks for." + e.challenge()}
+	case s == http.StatusUnauthorized && !e.c.Auth.Type.SignsIn():
+		return e.refusedCredentials()
 	case s == http.StatusUnauthorized:
 		return &advice{ID: "ping-401", Text: "The sign-in went well, and yet the ping is not accepted: the cookie alone may not be enough. Check whether the application's API guide asks for a further header, such as a CSRF token, or for another sign-in URI." + e.challenge()}
 	case s == http.StatusForbidden && e.step == StepSignIn:
 		return &advice{ID: "sign-in-403", Text: "The application refuses this sign-in. The user may be locked or not allowed to use the API; some applications also check the headers Origin or Referer, or block an address after wrong passwords."}
+	case s == http.StatusForbidden && !e.c.Auth.Type.SignsIn() && e.c.Auth.Type != connection.AuthNone:
+		return &advice{ID: "ping-403", Text: "The application refuses this request: the credentials lack the right to it, or, as some applications answer so, they are wrong. Try a ping URI that every user may read, and check the credentials."}
 	case s == http.StatusForbidden:
 		return &advice{ID: "ping-403", Text: "The application knows the session and does not allow this request: the user lacks the right to it, or a header is missing. Try a ping URI that every user may read."}
 	case s == http.StatusNotFound || s == http.StatusGone:

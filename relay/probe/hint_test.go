@@ -27,6 +27,9 @@ func TestHints(t *testing.T) {
 	path := func(p string, values ...string) func(*connection.Connection) {
 		return func(c *connection.Connection) { c.Ping.SuccessPath, c.Ping.SuccessValues = p, values }
 	}
+	basic := func(c *connection.Connection) {
+		c.Auth = connection.Auth{Type: connection.AuthBasic, Basic: &connection.BasicAuth{Username: "svc", Password: "{{secret.password}}"}}
+	}
 	html := func(page string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -118,6 +121,13 @@ func TestHints(t *testing.T) {
 		// the ping's status
 		{"401 from the ping", ping(answerStatus(401)), same, StepPing, "", "ping-401", []string{"sign-in went well"}, ""},
 		{"401 without a sign-in", ping(answerStatus(401, "WWW-Authenticate", "Bearer realm=x")), func(c *connection.Connection) { c.Auth = connection.Auth{Type: connection.AuthNone} }, StepPing, "", "ping-401", []string{"authentication type is none", "Bearer"}, ""},
+		{"basic credentials that are wrong", ping(answerStatus(401, "WWW-Authenticate", `Basic realm="erp"`)), basic, StepPing, "", "ping-401", []string{"user name and the password"}, ""},
+		{"basic where digest is asked for", ping(answerStatus(401, "WWW-Authenticate", `Digest realm="erp", nonce="x"`)), basic, StepPing, "", "ping-401-scheme", []string{"asks for the scheme Digest"}, "auth.type=digest"},
+		{"nothing where basic is asked for", ping(answerStatus(401, "WWW-Authenticate", `Basic realm="erp"`)), func(c *connection.Connection) { c.Auth = connection.Auth{Type: connection.AuthNone} }, StepPing, "", "ping-401-scheme", []string{"Choose basic"}, "auth.type=basic"},
+		{"a token that is refused", ping(answerStatus(401, "WWW-Authenticate", `Bearer error="invalid_token"`)), func(c *connection.Connection) {
+			c.Auth = connection.Auth{Type: connection.AuthToken, Token: &connection.TokenAuth{In: "header", Name: "Authorization", Token: "x"}}
+		}, StepPing, "", "ping-401", []string{"did not accept the token"}, ""},
+		{"credentials that lack the right", ping(answerStatus(403)), basic, StepPing, "", "ping-403", []string{"the credentials lack the right"}, ""},
 		{"403 from the ping", ping(answerStatus(403)), same, StepPing, "", "ping-403", []string{"lacks the right"}, ""},
 		{"405 from the ping", ping(answerStatus(405)), same, StepPing, "", "method", []string{"does not take GET"}, "ping.method=POST"},
 		{"429", ping(answerStatus(429, "Retry-After", "30")), same, StepPing, "", "too-many-requests", []string{"30 seconds"}, ""},

@@ -34,6 +34,9 @@ func newMask(c *connection.Connection) *mask {
 	for _, s := range c.Secrets {
 		m.add(s)
 	}
+	for _, s := range c.Auth.TypedCredentials() {
+		m.add(s)
+	}
 	return m
 }
 

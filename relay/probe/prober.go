@@ -143,7 +143,7 @@ func (r *run) needless(name string) string {
 		}
 	case StepSignIn:
 		if !r.c.Auth.Type.SignsIn() {
-			return "Not needed: the authentication type is none."
+			return noSignIn(r.c.Auth.Type)
 		}
 	case StepPing:
 		if r.c.Ping.URI == "" && r.c.Auth.Type.SignsIn() {
@@ -151,6 +151,14 @@ func (r *run) needless(name string) string {
 		}
 	}
 	return ""
+}
+
+// noSignIn says why a type has no sign-in to test.
+func noSignIn(t connection.AuthType) string {
+	if t == connection.AuthNone {
+		return "Not needed: the authentication type is none."
+	}
+	return "There is no sign-in: the credentials go with each request, so the ping shows whether they are right."
 }
 
 func runningMessage(name string) string {

@@ -74,6 +74,15 @@ func TestStepsThatAreNotNeededSaySo(t *testing.T) {
 		t.Error(diff)
 	}
 
+	c.Auth = connection.Auth{Type: connection.AuthToken, Token: &connection.TokenAuth{In: "query", Name: "k", Token: "typed-token"}}
+	r = s.test(c)
+	if diff := cmp.Diff([]string{"agent skipped", "sign-in skipped", "ping ok"}, statuses(r)); diff != "" || !strings.Contains(r.Steps[1].Message, "go with each request") {
+		t.Error(diff, r.Steps[1].Message)
+	}
+	if u := r.Steps[2].Request.URL; !strings.HasSuffix(u, "?k="+masked) {
+		t.Errorf("shown: %s", u)
+	}
+
 	c.Ping = connection.Ping{}
 	if r = s.test(c); r.OK {
 		t.Error("a test that tested nothing passed")

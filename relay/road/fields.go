@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/textproto"
 	"net/url"
+	"strings"
 
 	"sallyport/proto"
 	"sallyport/relay/connection"
@@ -13,33 +14,87 @@ import (
 // UserAgent is sent where neither the connection nor a caller names one.
 const UserAgent = "Sallyport"
 
-// Fields are the header fields that the user configured, placeholders filled
-// in, for a request to u. A request that leaves the base URI's own origin gets
-// none: they may hold keys that are nobody else's business.
+// Fields are the header fields that the connection sends to u: those of its
+// authentication type, and in their place or beside them those that the user
+// configured, placeholders filled in. A request that leaves the base URI's own
+// origin gets none: they may hold keys that are nobody else's business.
 //
 // Where they hold marks, proto.HeaderFill is among them and names these.
 func Fields(c *connection.Connection, u *url.URL, marks *connection.Marks) (http.Header, error) {
-	if len(c.Headers) == 0 {
-		return nil, nil
+	if own, err := atHome(c, u); !own {
+		return nil, err
 	}
-	base, err := connection.ParseBase(c.BaseURI)
+	own, err := c.AuthHeaders(marks)
 	if err != nil {
-		return nil, invalid("The base URI "+err.Error()+".", err)
+		return nil, unfilled("the credentials", err)
 	}
-	if !connection.SameOrigin(base, u) {
+	if len(c.Headers)+len(own) == 0 {
 		return nil, nil
 	}
-	h := make(http.Header, len(c.Headers))
+	h := make(http.Header, len(c.Headers)+len(own))
+	add := func(name, value string) {
+		name = textproto.CanonicalMIMEHeaderKey(name)
+		h[name] = append(h[name], value)
+		fill(h, marks, proto.FillInHeader+name, value)
+	}
+	for _, f := range own {
+		if !configures(c, f.Name) {
+			add(f.Name, f.Value)
+		}
+	}
 	for _, f := range c.Headers {
 		value, err := connection.FillHeader(f, c.Secrets, marks)
 		if err != nil {
 			return nil, unfilled("the header "+f.Name, err)
 		}
-		name := textproto.CanonicalMIMEHeaderKey(f.Name)
-		h[name] = append(h[name], value)
-		fill(h, marks, proto.FillInHeader+name, value)
+		add(f.Name, value)
 	}
 	return h, nil
+}
+
+// configures reports whether the user configured a header of the name.
+func configures(c *connection.Connection, name string) bool {
+	for _, f := range c.Headers {
+		if strings.EqualFold(f.Name, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// atHome reports whether u is on the base URI's own origin.
+func atHome(c *connection.Connection, u *url.URL) (bool, error) {
+	base, err := connection.ParseBase(c.BaseURI)
+	if err != nil {
+		return false, invalid("The base URI "+err.Error()+".", err)
+	}
+	return connection.SameOrigin(base, u), nil
+}
+
+// Target is u with the parameters that the authentication type sends, where u
+// is on the base URI's own origin. Name marks by FillURI.
+func Target(c *connection.Connection, u *url.URL, marks *connection.Marks) (*url.URL, error) {
+	if own, err := atHome(c, u); !own {
+		return u, err
+	}
+	with, err := c.AddToQuery(u, marks)
+	if err != nil {
+		return nil, unfilled("the credentials", err)
+	}
+	return with, nil
+}
+
+// Body is a body with the fields that the authentication type adds, where u is
+// on the base URI's own origin. Name marks by FillBody.
+func Body(c *connection.Connection, u *url.URL, contentType string, body []byte, marks *connection.Marks) ([]byte, error) {
+	if own, err := atHome(c, u); !own {
+		return body, err
+	}
+	with, err := c.AddToBody(contentType, body, marks)
+	if err != nil {
+		return nil, unfilled("the credentials", err)
+	}
+	return with, nil
 }
 
 // invalid is the error of a connection that can't be sent as it is described.

@@ -19,6 +19,16 @@ func fill(h http.Header, marks *connection.Marks, place, text string) {
 	}
 }
 
+// FillURI tells the agent of the marks in u.
+func FillURI(h http.Header, marks *connection.Marks, u *url.URL) {
+	fill(h, marks, proto.FillInURI, u.EscapedPath()+"?"+u.RawQuery)
+}
+
+// FillBody tells the agent of the marks in a body.
+func FillBody(h http.Header, marks *connection.Marks, body string) {
+	fill(h, marks, proto.FillInBody, body)
+}
+
 // mask asks the agent to hide its secrets in the answer, which comes to the
 // relay itself: it must not learn by an echo what it was not told.
 func mask(h http.Header, c *connection.Connection) {

@@ -15,8 +15,9 @@ type Agents interface {
 
 // Roads knows the road of every connection.
 type Roads struct {
-	cloud  http.RoundTripper
-	agents Agents
+	cloud   http.RoundTripper
+	agents  Agents
+	digests digests
 }
 
 // New returns the roads of a relay: cloud runs requests from the relay itself.
@@ -26,6 +27,13 @@ func New(cloud http.RoundTripper, agents Agents) *Roads {
 
 // For is the road that a connection's requests take.
 func (r *Roads) For(c *connection.Connection) http.RoundTripper {
+	if c.Auth.Type == connection.AuthDigest && c.Auth.Digest != nil {
+		return r.digests.over(r.plain(c), c)
+	}
+	return r.plain(c)
+}
+
+func (r *Roads) plain(c *connection.Connection) http.RoundTripper {
 	if c.Mode == connection.OnPremise {
 		return r.agents.Road(c.AgentID)
 	}

@@ -75,6 +75,13 @@ func (s *sending) walk(ctx context.Context) error {
 	if err != nil {
 		return unfilled("the body", err)
 	}
+	if HasBody(s.Method) && len(s.c.Auth.BodyFields()) > 0 {
+		with, err := Body(s.c, s.URL, contentType(s.c), []byte(body), s.Marks)
+		if err != nil {
+			return err
+		}
+		body = string(with)
+	}
 	next := step{method: s.Method, url: withoutUser(s.URL), body: body}
 	for {
 		resp, err := s.hop(ctx, next)
@@ -100,7 +107,7 @@ func (s *sending) hop(ctx context.Context, at step) (*http.Response, error) {
 	}
 	start := time.Now()
 	s.exchange.Hops = append(s.exchange.Hops, Hop{
-		Method: at.method, URL: shownURL(at.url, s.Marks), RequestHeader: shownFields(req.Header, s.Marks),
+		Method: at.method, URL: shownURL(req.URL, s.Marks), RequestHeader: shownFields(req.Header, s.Marks),
 		RequestBody: s.Marks.Shown(at.body), Start: start,
 	})
 	hop := s.exchange.Last()
@@ -134,7 +141,9 @@ func (s *sending) request(ctx context.Context, at step) (*http.Request, error) {
 	if err != nil {
 		return nil, invalid(fmt.Sprintf("A %s request to %s can't be made.", at.method, place(at.url)), err)
 	}
-	req.URL = at.url
+	if req.URL, err = Target(s.c, at.url, s.Marks); err != nil {
+		return nil, err
+	}
 	req.Header.Set("Accept", s.c.MediaType.Accept())
 	req.Header.Set("User-Agent", UserAgent)
 	if at.body != "" {
@@ -149,8 +158,8 @@ func (s *sending) request(ctx context.Context, at step) (*http.Request, error) {
 	}
 	AddCookies(req, s.Jar)
 	SetOptions(req, s.RequestID, s.c.ID)
-	fill(req.Header, s.Marks, proto.FillInURI, at.url.EscapedPath()+"?"+at.url.RawQuery)
-	fill(req.Header, s.Marks, proto.FillInBody, at.body)
+	FillURI(req.Header, s.Marks, req.URL)
+	FillBody(req.Header, s.Marks, at.body)
 	mask(req.Header, s.c)
 	if !s.deadline.IsZero() {
 		left := max(time.Until(s.deadline), time.Millisecond)
@@ -171,6 +180,22 @@ func (s *sending) finish(ctx context.Context, resp *http.Response) error {
 		return failure
 	}
 	return nil
+}
+
+// HasBody reports whether requests of a method carry a body by their meaning,
+// so that one without may be given one.
+func HasBody(method string) bool {
+	return method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch
+}
+
+// contentType is what the connection's own bodies are sent as.
+func contentType(c *connection.Connection) string {
+	for _, h := range c.Headers {
+		if strings.EqualFold(h.Name, "Content-Type") {
+			return h.Value
+		}
+	}
+	return c.MediaType.ContentType()
 }
 
 // SetOptions writes what a road is told of every request.

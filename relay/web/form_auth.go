@@ -21,7 +21,11 @@ type authForm struct {
 func authForms() []authForm {
 	return []authForm{
 		cookieForm(),
-		{kind: connection.AuthNone, label: "None"},
+		noneForm(),
+		basicForm(),
+		tokenForm(),
+		customForm(),
+		digestForm(),
 	}
 }
 

@@ -131,8 +131,9 @@ func place(path string) int {
 	case strings.HasPrefix(path, "secrets"):
 		fields := authFields()
 		before = fields[len(fields)-1].path // below the section of whatever type
-	case strings.HasPrefix(path, "ping.successValues"):
-		before = "ping.successValues"
+	default:
+		path = wholeField(path)
+		before = path
 	}
 	for i, f := range formFields() {
 		if f.path == before {
@@ -152,6 +153,13 @@ func (s formStep) has(path string) bool {
 		}
 	}
 	return false
+}
+
+// wholeField is the field of whose lines a path names one, such as
+// "auth.custom.headers[2].value".
+func wholeField(path string) string {
+	whole, _, _ := strings.Cut(path, "[")
+	return whole
 }
 
 var indexed = regexp.MustCompile(`^(headers)\[(\d+)\](?:\.(name|value))?$`)
@@ -181,9 +189,7 @@ func (v formView) slot(path string, values formValues, rows []int) string {
 	if path == "secrets" {
 		return path
 	}
-	if strings.HasPrefix(path, "ping.successValues[") {
-		return "ping.successValues"
-	}
+	path = wholeField(path)
 	for _, f := range formFields() {
 		if f.path == path {
 			return path

@@ -1,0 +1,32 @@
+package web
+
+import (
+	"fmt"
+
+	"sallyport/relay/connection"
+)
+
+// AuthFact is how the connection says who sends a request, in a sentence
+// without its credentials; empty where the type says it all.
+func (v connectionView) AuthFact() string {
+	switch a := v.Auth; {
+	case a.Type == connection.AuthCookie && a.Cookie != nil:
+		success := "any 2xx"
+		if a.Cookie.SuccessStatusCode != 0 {
+			success = fmt.Sprint(a.Cookie.SuccessStatusCode)
+		}
+		return fmt.Sprintf("%s %s, success is %s with a cookie", a.Cookie.Method, a.Cookie.URI, success)
+	case a.Type == connection.AuthBasic && a.Basic != nil:
+		return "as " + a.Basic.Username + ", with each request"
+	case a.Type == connection.AuthDigest && a.Digest != nil:
+		return "as " + a.Digest.Username + ", by a proof with each request"
+	case a.Type == connection.AuthToken && a.Token != nil && a.Token.In == connection.InQuery:
+		return "in the query parameter " + a.Token.Name + " of each request"
+	case a.Type == connection.AuthToken && a.Token != nil:
+		return "in the header " + a.Token.Name + " of each request"
+	case a.Type == connection.AuthCustom && a.Custom != nil:
+		return fmt.Sprintf("%s, %s, %s with each request", plural(len(a.Custom.Headers), "header"),
+			plural(len(a.Custom.Query), "query parameter"), plural(len(a.Custom.Body), "body field"))
+	}
+	return ""
+}

@@ -1,0 +1,91 @@
+package web_test
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sallyport/relay/connection"
+)
+
+// filledAuth is the form of a connection of another authentication type.
+func filledAuth(base string, kind connection.AuthType, fields ...string) url.Values {
+	form := filled(base)
+	form.Set("auth.type", string(kind))
+	for i := 0; i < len(fields); i += 2 {
+		form.Set(fields[i], fields[i+1])
+	}
+	return form
+}
+
+func TestEveryAuthenticationTypeIsSavedAndShownAgain(t *testing.T) {
+	none, bearer := "", "Bearer"
+	for _, test := range []struct {
+		form  url.Values
+		want  connection.Auth
+		shows []string
+	}{
+		{filledAuth("https://erp.example.com", "none"), connection.Auth{Type: "none"}, []string{`value="none" selected`}},
+		{filledAuth("https://erp.example.com", "basic", "auth.basic.username", "svc", "auth.basic.password", "{{secret.password}}"),
+			connection.Auth{Type: "basic", Basic: &connection.BasicAuth{Username: "svc", Password: "{{secret.password}}"}}, []string{`name="auth.basic.username"`, `value="svc"`}},
+		{filledAuth("https://erp.example.com", "token", "auth.token.token", "{{secret.password}}", "auth.token.in", "header", "auth.token.scheme", "Bearer"),
+			connection.Auth{Type: "token", Token: &connection.TokenAuth{In: "header", Name: "Authorization", Scheme: &bearer, Token: "{{secret.password}}"}}, []string{`value="Bearer"`}},
+		{filledAuth("https://erp.example.com", "token", "auth.token.token", "{{secret.password}}", "auth.token.in", "header", "auth.token.name", "X-Key", "auth.token.scheme", ""),
+			connection.Auth{Type: "token", Token: &connection.TokenAuth{In: "header", Name: "X-Key", Scheme: &none, Token: "{{secret.password}}"}}, []string{`value="X-Key"`}},
+		{filledAuth("https://erp.example.com", "custom", "auth.custom.headers", "X-A: 1\r\n\r\nX-B: {{secret.password}}\r\n", "auth.custom.query", "a=b=c", "auth.custom.body", "k=v"),
+			connection.Auth{Type: "custom", Custom: &connection.CustomAuth{Headers: []connection.Header{{Name: "X-A", Value: "1"}, {Name: "X-B", Value: "{{secret.password}}"}},
+				Query: []connection.Pair{{Name: "a", Value: "b=c"}}, Body: []connection.Pair{{Name: "k", Value: "v"}}}}, []string{"X-A: 1\nX-B: {{secret.password}}", "a=b=c"}},
+		{filledAuth("https://erp.example.com", "digest", "auth.digest.username", "svc", "auth.digest.password", "{{secret.password}}"),
+			connection.Auth{Type: "digest", Digest: &connection.DigestAuth{Username: "svc", Password: "{{secret.password}}"}}, []string{`name="auth.digest.password"`}},
+	} {
+		t.Run(string(test.want.Type), func(t *testing.T) {
+			r := newRig(t)
+			c := r.client()
+			a := c.post("/connections/new", test.form)
+			if a.status != http.StatusSeeOther {
+				t.Fatalf("answered %d: %s", a.status, between(a.body, `<div id="form-errors">`, "</div></div>"))
+			}
+			saved := r.saved()[0]
+			if diff := cmp.Diff(test.want, saved.Auth); diff != "" {
+				t.Error(diff)
+			}
+			c.get("/connections/"+saved.ID+"/edit").contains(t, test.shows...)
+			if page := c.get("/connections/" + saved.ID); page.status != http.StatusOK {
+				t.Errorf("its page answered %d", page.status)
+			}
+			resolved, err := r.registry.Resolve(context.Background(), r.admin, saved.ID)
+			if err != nil || resolved.Auth.Type != test.want.Type {
+				t.Errorf("resolved %v, %v", resolved, err)
+			}
+		})
+	}
+}
+
+func TestMistakesOfEachAuthenticationTypeAreShownAtTheirFields(t *testing.T) {
+	r := newRig(t)
+	c := r.client()
+	for _, test := range []struct {
+		form          url.Values
+		errorAt, says string
+	}{
+		{filledAuth("https://erp.example.com", "basic", "auth.basic.username", "a:b", "auth.basic.password", "{{secret.password}}"), "auth.basic.username", "colon"},
+		{filledAuth("https://erp.example.com", "token", "auth.token.in", "header"), "auth.token.token", "Enter the token"},
+		{filledAuth("https://erp.example.com", "custom"), "auth.custom.headers", "Choose None"},
+		{filledAuth("https://erp.example.com", "custom", "auth.custom.headers", "X-A: 1\nX B: 2"), "auth.custom.headers", "not a header name"},
+		{filledAuth("https://erp.example.com", "custom", "auth.custom.query", "novalue"), "auth.custom.query", "has no"},
+		{filledAuth("https://erp.example.com", "digest", "auth.digest.username", "svc", "auth.digest.password", "{{secret.nobody}}"), "auth.digest.password", "nobody"},
+	} {
+		a := c.post("/connections/new", test.form)
+		slot := between(a.body, `id="e-`+test.errorAt+`">`, "</p>")
+		if a.status != http.StatusUnprocessableEntity || !strings.Contains(slot, test.says) {
+			t.Errorf("%s: answered %d, at the field stands %q", test.errorAt, a.status, slot)
+		}
+	}
+	if saved := r.saved(); len(saved) != 0 {
+		t.Errorf("saved: %+v", saved)
+	}
+}
