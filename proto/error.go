@@ -94,7 +94,7 @@ const (
 	ReasonNoRoute          Reason = "no_route"            // target_unreachable; Facts: address
 	ReasonNotHTTP          Reason = "not_http"            // target_unreachable; Facts: address
 	ReasonHeaderTooLong    Reason = "header_too_long"     // target_unreachable: the header of the answer; Facts: address
-	ReasonTimeout          Reason = "timeout"             // target_timeout; Facts: stage (dns, connect, tls, wait, body)
+	ReasonTimeout          Reason = "timeout"             // target_timeout; Facts: stage (dns, connect, tls, wait, body), timeout (TimeoutConnect and others)
 	ReasonUnknownAuthority Reason = "unknown_authority"   // target_tls; Facts: host, issuer, subject
 	ReasonSelfSigned       Reason = "self_signed"         // target_tls; Facts: host, subject
 	ReasonExpired          Reason = "certificate_expired" // target_tls; Facts: host, notAfter (RFC 3339)

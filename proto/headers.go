@@ -16,6 +16,9 @@ const (
 	// HeaderTimeout is how long the whole request may take from here on,
 	// in milliseconds. Absent or 0: no limit but the caller's patience.
 	HeaderTimeout = "Sallyport-Timeout"
+	// HeaderTimeouts bounds single stages of the request; see FormatTimeouts. An
+	// end of the road that does not know it leaves them unbounded.
+	HeaderTimeouts = "Sallyport-Timeouts"
 	// HeaderWait is how long the request may wait for its agent, in
 	// milliseconds, where that is away for a moment or busy; 0: not at all.
 	// Absent: as the relay is set. The relay's half of the road acts on it.

@@ -20,7 +20,9 @@ func (b *answerBody) Read(p []byte) (int, error) {
 	if b.failed != nil {
 		return 0, b.failed
 	}
+	b.exchange.pace.moving()
 	n, err := b.ReadCloser.Read(p)
+	b.exchange.pace.rest()
 	if err == nil {
 		return n, nil
 	}

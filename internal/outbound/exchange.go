@@ -33,6 +33,7 @@ type exchange struct {
 	cancel    context.CancelFunc
 	target    *url.URL
 	upload    *upload // nil: no request body
+	pace      *pace   // nil: no stage has a limit
 
 	// mu guards the following: hooks of a dial may run beside the request, and
 	// even after it took another connection.
@@ -81,6 +82,7 @@ func (x *exchange) hooks() *httptrace.ClientTrace {
 // getConn begins an attempt; a second one follows a kept-alive connection that
 // the target had closed.
 func (x *exchange) getConn() {
+	x.pace.connecting()
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.earlier = x.earlier || x.wroteSome()
@@ -121,6 +123,7 @@ func (x *exchange) connecting(address string) {
 }
 
 func (x *exchange) gotConn(info httptrace.GotConnInfo) {
+	x.pace.moving()
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	raw := info.Conn
@@ -146,6 +149,7 @@ func (x *exchange) wroteRequest(info httptrace.WroteRequestInfo) {
 	if info.Err == nil {
 		x.wroteAll = true
 		if !x.answered {
+			x.pace.waiting()
 			x.began = time.Now()
 		}
 	}
@@ -155,6 +159,7 @@ func (x *exchange) firstByte() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.answered = true
+	x.pace.moving()
 	x.measured.Wait = time.Since(x.began)
 }
 
@@ -213,12 +218,13 @@ func meteredDial(d *net.Dialer) func(ctx context.Context, network, address strin
 // the caller's failure and not the target's.
 type upload struct {
 	io.ReadCloser
+	pace  *pace
 	broke atomic.Pointer[error]
 }
 
 func (u *upload) Read(p []byte) (int, error) {
-	n, err := u.ReadCloser.Read(p)
-	if err != nil && err != io.EOF {
+	n, err := u.pace.read(u.ReadCloser, p)
+	if err != nil && err != io.EOF && err != errGivenUp {
 		u.broke.Store(&err)
 	}
 	return n, err

@@ -59,6 +59,9 @@ func (x *exchange) explain(err error) *proto.Error {
 	if errors.As(err, &forbidden) {
 		return x.explainForbidden(forbidden)
 	}
+	if limit, starved := x.pace.passed(); limit != nil {
+		return x.explainLimit(limit, starved)
+	}
 	if broke := x.upload.failure(); broke != nil {
 		if e := proto.AsError(broke); e != nil {
 			out := *e
@@ -70,7 +73,7 @@ func (x *exchange) explain(err error) *proto.Error {
 	case context.Canceled:
 		return &proto.Error{Code: proto.CodeCanceled, Detail: fmt.Sprintf("The request to %s was cancelled %s.", x.target.Host, x.doing())}
 	case context.DeadlineExceeded:
-		return x.explainTimeout()
+		return x.explainTimeout(proto.TimeoutTotal)
 	}
 	var dns *net.DNSError
 	if errors.As(err, &dns) {
@@ -113,11 +116,30 @@ func (x *exchange) explainDNS(err *net.DNSError) *proto.Error {
 	return e
 }
 
-func (x *exchange) explainTimeout() *proto.Error {
+// explainLimit is for a limit of one stage, which the sender of the request set.
+func (x *exchange) explainLimit(l *limit, starved bool) *proto.Error {
+	e := x.explainTimeout(l.name)
+	switch {
+	case starved:
+		e.Detail = fmt.Sprintf("No byte of the request's body came for %s, so %s did not get all of it.", l.after, x.target.Host)
+		e.Hint = "Send the body without such pauses, or allow them."
+	case l.name == proto.TimeoutIdle:
+		e.Detail = fmt.Sprintf("%s was idle for %s %s.", x.target.Host, l.after, x.doing())
+	default:
+		e.Detail = fmt.Sprintf("%s took longer than %s: the time was up %s.", x.target.Host, l.after, x.doing())
+	}
+	return e
+}
+
+// explainTimeout is for the limit of that name; "" is the system's own.
+func (x *exchange) explainTimeout(timeout string) *proto.Error {
 	e := &proto.Error{
 		Code: proto.CodeTargetTimeout, Reason: proto.ReasonTimeout,
 		Detail: fmt.Sprintf("%s took too long: the time was up %s.", x.target.Host, x.doing()),
 		Facts:  map[string]string{"stage": string(x.stage), "address": x.measured.Address},
+	}
+	if timeout != "" {
+		e.Facts["timeout"] = timeout
 	}
 	switch x.stage {
 	case stageDNS:
@@ -127,7 +149,7 @@ func (x *exchange) explainTimeout() *proto.Error {
 	case stageTLS:
 		e.Hint = "The port is open, but no TLS handshake takes place: check that the port is the one for https."
 	default:
-		e.Hint = "The application was reached but is slow to answer: look at its load, or allow the request more time."
+		e.Hint = "The application was reached but is slow to answer: look at its load."
 	}
 	return e
 }
@@ -192,8 +214,10 @@ func (x *exchange) explainConnection(err error) *proto.Error {
 		e.Code = proto.CodeInternal
 		e.Detail = fmt.Sprintf("No connection to %s%s could be opened: this machine has no more open files to give.", x.target.Host, via)
 		e.Hint = "Raise the limit of open files (ulimit -n, or LimitNOFILE of the service)."
+	case errors.As(err, &netErr) && netErr.Timeout() && x.conn == nil:
+		return x.explainTimeout(proto.TimeoutConnect) // that of a dial or a handshake
 	case errors.As(err, &netErr) && netErr.Timeout():
-		return x.explainTimeout()
+		return x.explainTimeout("")
 	case x.conn == nil:
 		e.Reason = proto.ReasonReset
 		e.Detail = fmt.Sprintf("Connecting to %s%s failed: %v.", x.target.Host, via, rootCause(err))
@@ -246,11 +270,14 @@ func (x *exchange) failBody(err error) *proto.Error {
 	x.stage = stageBody
 	var e *proto.Error
 	address := x.measured.Address
+	limit, starved := x.pace.passed()
 	switch {
+	case limit != nil:
+		e = x.explainLimit(limit, starved)
 	case x.ctx.Err() == context.Canceled:
 		e = &proto.Error{Code: proto.CodeCanceled, Detail: fmt.Sprintf("The request to %s was cancelled %s.", x.target.Host, x.doing())}
 	case x.ctx.Err() == context.DeadlineExceeded:
-		e = x.explainTimeout()
+		e = x.explainTimeout(proto.TimeoutTotal)
 	default:
 		e = &proto.Error{
 			Code: proto.CodeTargetUnreachable, Reason: proto.ReasonReset,

@@ -51,9 +51,10 @@ func judgeOf(ctx context.Context) Judge {
 const maxClasses = 32
 
 // pools are the kept-alive connections, those of each class by themselves, and
-// those with TLS settings of their own.
+// those with TLS settings of their own, and those of requests that allow more
+// time to connect than usual.
 type pools struct {
-	build func(HostTLS) *http.Transport
+	build func(special HostTLS, patient bool) *http.Transport
 
 	mu      sync.Mutex // guards the following
 	classes []pool     // the one used last comes last
@@ -62,11 +63,12 @@ type pools struct {
 type pool struct {
 	class   Class
 	special HostTLS
+	patient bool
 	base    *http.Transport
 }
 
-// of is the pool of ctx's class, and of a host's TLS settings.
-func (p *pools) of(ctx context.Context, special HostTLS) *http.Transport {
+// of is the pool of ctx's class, of a host's TLS settings, and of the patient.
+func (p *pools) of(ctx context.Context, special HostTLS, patient bool) *http.Transport {
 	var class Class
 	if j := judgeOf(ctx); j != nil {
 		class = j.Class()
@@ -75,7 +77,7 @@ func (p *pools) of(ctx context.Context, special HostTLS) *http.Transport {
 	defer p.mu.Unlock()
 	last := len(p.classes) - 1
 	for i := last; i >= 0; i-- {
-		if found := p.classes[i]; found.class == class && found.special == special {
+		if found := p.classes[i]; found.class == class && found.special == special && found.patient == patient {
 			if i != last {
 				p.classes = append(slices.Delete(p.classes, i, i+1), found)
 			}
@@ -93,7 +95,7 @@ func (p *pools) of(ctx context.Context, special HostTLS) *http.Transport {
 		p.classes[0].base.CloseIdleConnections()
 		p.classes = slices.Delete(p.classes, 0, 1)
 	}
-	added := pool{class: class, special: special, base: p.build(special)}
+	added := pool{class: class, special: special, patient: patient, base: p.build(special, patient)}
 	p.classes = append(p.classes, added)
 	return added.base
 }

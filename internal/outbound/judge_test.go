@@ -131,7 +131,7 @@ func TestClassesShareNoConnections(t *testing.T) {
 func TestClassesThatComeAndGoAreBounded(t *testing.T) {
 	tr := transport(t, Options{})
 	for i := range uint64(100) {
-		tr.kept.of(WithJudge(t.Context(), &strict{class: Class{Rules: [4]uint64{i}}}), HostTLS{})
+		tr.kept.of(WithJudge(t.Context(), &strict{class: Class{Rules: [4]uint64{i}}}), HostTLS{}, false)
 	}
 	if n := len(tr.kept.classes); n != maxClasses {
 		t.Errorf("%d pools are kept, want %d", n, maxClasses)

@@ -34,12 +34,15 @@ import (
 	"sallyport/proto"
 )
 
-// Limits of a connection to a target. They bound one stage each; the whole
-// exchange is bounded by proto.HeaderTimeout alone, so that long polls live.
+// Limits of a connection to a target. They bound one stage each; what follows
+// is bounded by proto.HeaderTimeouts and proto.HeaderTimeout alone, so that long
+// polls and event streams live. A peer that is gone is noticed by the
+// keep-alive of TCP, in 2 to 3 minutes.
 const (
 	dialTimeout     = 10 * time.Second // one TCP connect, all addresses of the name together
 	tlsTimeout      = 10 * time.Second
-	continueTimeout = time.Second // then a body goes out though no 100 (Continue) came
+	patientTimeout  = 2 * time.Minute // either, where a request allows more than dialTimeout
+	continueTimeout = time.Second     // then a body goes out though no 100 (Continue) came
 	idleTimeout     = 90 * time.Second
 	// idlePerHost is high since most relays and agents talk to few hosts with
 	// many requests at once; a connection beyond it would be dialled anew each
@@ -101,15 +104,19 @@ func New(o Options) *Transport {
 		g = &guard{allow: o.AllowPrivate}
 		proxy = nil
 	}
-	dialer := &net.Dialer{Timeout: dialTimeout, Resolver: o.Resolver, ControlContext: g.control}
 	secure := &tls.Config{RootCAs: o.RootCAs, Time: t.clock, MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(0), GetClientCertificate: noCertificate}
-	t.kept.build = func(special HostTLS) *http.Transport {
+	t.kept.build = func(special HostTLS, patient bool) *http.Transport {
+		dial, shake := dialTimeout, tlsTimeout
+		if patient {
+			dial, shake = patientTimeout, patientTimeout
+		}
+		dialer := &net.Dialer{Timeout: dial, Resolver: o.Resolver, ControlContext: g.control}
 		return &http.Transport{
 			Proxy:                  proxy,
 			OnProxyConnectResponse: checkProxyAnswer,
 			DialContext:            meteredDial(dialer),
 			TLSClientConfig:        special.apply(secure),
-			TLSHandshakeTimeout:    tlsTimeout,
+			TLSHandshakeTimeout:    shake,
 			ForceAttemptHTTP2:      true,
 			DisableCompression:     true,
 			MaxIdleConns:           4 * idlePerHost,
@@ -132,7 +139,7 @@ func (t *Transport) Close() {
 // RoundTrip performs req. Its error, and that of reading the answer's body, is
 // a *proto.Error.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	timeout, err := requestTimeout(req.Header)
+	timeout, limits, err := requestTimeouts(req.Header)
 	if err != nil {
 		closeBody(req)
 		return nil, &proto.Error{Code: proto.CodeValidation, Outcome: proto.OutcomeNotSent, Detail: err.Error(), Err: err}
@@ -142,7 +149,13 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		ctx, cancel = context.WithTimeout(ctx, timeout)
 	}
 	x := &exchange{transport: t, ctx: ctx, cancel: cancel, target: req.URL}
-	resp, err := t.kept.of(ctx, t.special(req.URL)).RoundTrip(x.outgoing(req))
+	if limits != (proto.Timeouts{}) {
+		var cut context.CancelFunc
+		x.ctx, cut = context.WithCancel(ctx)
+		x.cancel = func() { cut(); cancel() }
+		x.pace = newPace(x.ctx, limits, cut)
+	}
+	resp, err := t.kept.of(ctx, t.special(req.URL), limits.Connect > dialTimeout).RoundTrip(x.outgoing(req))
 	if err != nil {
 		failed := x.fail(err)
 		x.over()
@@ -157,23 +170,25 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 // over gives back what the exchange used. By now its connection waits for the
 // next request, which does not come where the transport was closed meanwhile.
 func (x *exchange) over() {
+	x.pace.stop()
 	x.cancel()
 	if x.transport.closed.Load() {
 		x.transport.kept.closeIdle()
 	}
 }
 
-// requestTimeout reads proto.HeaderTimeout; 0 means none.
-func requestTimeout(h http.Header) (time.Duration, error) {
-	value := h.Get(proto.HeaderTimeout)
-	if value == "" {
-		return 0, nil
+// requestTimeouts reads proto.HeaderTimeout and proto.HeaderTimeouts; 0 means
+// none.
+func requestTimeouts(h http.Header) (total time.Duration, stages proto.Timeouts, err error) {
+	if value := h.Get(proto.HeaderTimeout); value != "" {
+		ms, err := strconv.ParseInt(value, 10, 64)
+		if err != nil || ms < 0 || ms > int64(24*time.Hour/time.Millisecond) {
+			return 0, stages, fmt.Errorf("%s: %q is not a number of milliseconds up to a day", proto.HeaderTimeout, value)
+		}
+		total = time.Duration(ms) * time.Millisecond
 	}
-	ms, err := strconv.ParseInt(value, 10, 64)
-	if err != nil || ms < 0 || ms > int64(24*time.Hour/time.Millisecond) {
-		return 0, fmt.Errorf("%s: %q is not a number of milliseconds up to a day", proto.HeaderTimeout, value)
-	}
-	return time.Duration(ms) * time.Millisecond, nil
+	stages, err = proto.ParseTimeouts(h.Get(proto.HeaderTimeouts))
+	return total, stages, err
 }
 
 // outgoing is req as it goes to the target: without what only relay and agent
@@ -193,7 +208,7 @@ func (x *exchange) outgoing(req *http.Request) *http.Request {
 		out.Header["User-Agent"] = nil // or net/http would add its own
 	}
 	if out.Body != nil && out.Body != http.NoBody {
-		x.upload = &upload{ReadCloser: req.Body}
+		x.upload = &upload{ReadCloser: req.Body, pace: x.pace}
 		out.Body = x.upload
 	}
 	if !proto.Idempotent(out.Method) {
@@ -226,6 +241,7 @@ func (x *exchange) answer(resp *http.Response) {
 	proto.Strip(resp.Header)
 	proto.Strip(resp.Trailer)
 	resp.Header[proto.HeaderTiming] = []string{proto.FormatTiming(x.timing())}
+	x.pace.rest()
 	if resp.Body == http.NoBody && len(resp.Trailer) == 0 {
 		x.over()
 		return

@@ -36,6 +36,7 @@ type Spec struct {
 	MediaType MediaType `json:"mediaType,omitempty" doc:"The format of bodies: json, xml, urlencoded, csv or plain. Default json."`
 	Auth      Auth      `json:"auth"`
 	Ping      Ping      `json:"ping"`
+	Requests  Requests  `json:"requests,omitzero" doc:"How requests are sent through the connection: time-outs, tries, limits."`
 	Key       string    `json:"key,omitempty" doc:"What files and programs know the connection by, unique in the workspace: a name may change, a key stays. Letters, digits, “.”, “_” and “-”." example:"plant2-erp"`
 	ManagedBy string    `json:"managedBy,omitempty" doc:"Who keeps the connection as code, such as a repository. Its apply may change and prune it."`
 }

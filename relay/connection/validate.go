@@ -39,6 +39,7 @@ func Validate(s Spec, secretNames []string) *Invalid {
 	}
 	checkAuth(&f, s)
 	checkPing(&f, s)
+	checkRequests(&f, s.Requests)
 	checkPlaceholders(&f, s, secretNames)
 	return f.invalid()
 }

@@ -36,8 +36,7 @@ func (p *passage) pass(resp *http.Response) (complete bool, failure *proto.Error
 	switch {
 	case err == nil:
 	case !begun:
-		failure := p.failure(err)
-		failure.Outcome = proto.OutcomeSent // it was answered
+		failure := p.brokeOff(err)
 		return true, failure
 	default:
 		return errors.Is(err, errCallerGone), nil

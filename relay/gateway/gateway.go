@@ -61,7 +61,7 @@ func New(o Options) *Gateway {
 // breaks off after its header was sent on, Serve panics with
 // http.ErrAbortHandler, so that the caller sees it break off too.
 func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request, c *connection.Connection, rawPath, rawQuery, requestID string) {
-	p := &passage{g: g, w: w, r: r, c: c, rawPath: rawPath, requestID: requestID, start: time.Now()}
+	p := &passage{g: g, w: w, r: r, ctx: r.Context(), c: c, rawPath: rawPath, requestID: requestID, start: time.Now()}
 	g.metrics.inFlight.Inc()
 	result, complete := p.run(rawQuery)
 	p.body.finish(p.interrupt)

@@ -21,10 +21,12 @@ type passage struct {
 	g         *Gateway
 	w         http.ResponseWriter
 	r         *http.Request
+	ctx       context.Context // r's
 	c         *connection.Connection
 	rawPath   string
 	requestID string
 	start     time.Time
+	deadline  time.Time // zero: none but the caller's patience
 
 	marks  connection.Marks // of all that is filled in, however often the request is sent
 	base   *url.URL
@@ -36,6 +38,8 @@ type passage struct {
 	fields string  // the body, where fields were added to it
 	signIn time.Duration
 	timing proto.Timing
+
+	answered time.Time // when the answer's header came
 
 	ahead   *ahead        // nil: the body is not read before it is asked for
 	limit   *limitedBody  // nil: none, or none is needed
@@ -154,6 +158,9 @@ func (p *passage) prepare(rawQuery string) *proto.Error {
 	if p.target, err = connection.JoinPath(p.base, p.rawPath, rawQuery); err != nil {
 		return invalid("The path or query " + err.Error() + ".")
 	}
+	if total := p.c.Requests.Timeouts.Total(); total > 0 {
+		p.deadline = p.start.Add(total)
+	}
 	p.rt, p.length = p.g.roads.For(p.c), p.r.ContentLength
 	if p.addsFields() {
 		return p.withFields()
@@ -180,10 +187,19 @@ func (p *passage) prepare(rawQuery string) *proto.Error {
 // timed runs a part that may sign in, and counts its time as that.
 func (p *passage) timed(part func(context.Context) error) *proto.Error {
 	start, awaited := time.Now(), p.awaited
-	err := part(p.r.Context())
+	ctx := p.ctx
+	if !p.deadline.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, p.deadline)
+		defer cancel()
+	}
+	err := part(ctx)
 	p.signIn += time.Since(start) - (p.awaited - awaited)
-	if err == nil {
+	switch {
+	case err == nil:
 		return nil
+	case ctx.Err() != nil && p.ctx.Err() == nil:
+		return p.outOfTime("sign-in", "while the session was waited for")
 	}
 	return p.failure(err)
 }
@@ -202,6 +218,7 @@ func (p *passage) send() (*http.Response, *proto.Error) {
 		}
 		return nil, failure
 	}
+	p.answered = time.Now()
 	// An agent's timing that can't be read is no reason to lose the answer.
 	p.timing, _ = proto.ParseTiming(resp.Header.Get(proto.HeaderTiming))
 	if resp.StatusCode == http.StatusSwitchingProtocols {
@@ -215,14 +232,17 @@ func (p *passage) send() (*http.Response, *proto.Error) {
 }
 
 func (p *passage) failure(err error) *proto.Error {
-	failure := road.Failure(p.r.Context(), err)
+	failure := road.Failure(p.ctx, err)
 	if p.limit != nil && p.limit.over.Load() {
 		timing := failure.Timing
 		failure = p.tooLarge(failure.Outcome) // whatever it broke on the way
 		failure.Timing = timing
 	}
-	if p.r.Context().Err() != nil {
+	if p.ctx.Err() != nil {
 		failure.Code = proto.CodeCanceled // whatever broke then, nobody waits for it
+	}
+	if failure.Code == proto.CodeTargetTimeout {
+		p.nameTimeout(failure)
 	}
 	return failure
 }
@@ -251,7 +271,7 @@ func (p *passage) takeCookies(resp *http.Response) {
 
 // keep notes that the session was used.
 func (p *passage) keep() {
-	if err := p.g.sessions.Store(p.r.Context(), p.held); err != nil {
+	if err := p.g.sessions.Store(p.ctx, p.held); err != nil {
 		p.g.log.Warn("session can't be stored", zap.String("connection", p.c.ID),
 			zap.String("request_id", p.requestID), zap.Error(err))
 	}

@@ -27,7 +27,7 @@ func (p *passage) prefer() *proto.Error {
 	}
 	wait = min(wait, patient.MostWait())
 	p.applied = "wait=" + strconv.FormatInt(int64(wait/time.Second), 10)
-	held, err := patient.Await(p.r.Context(), wait)
+	held, err := patient.Await(p.ctx, wait)
 	p.awaited += held
 	if err != nil {
 		return p.failure(err)

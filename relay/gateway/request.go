@@ -63,7 +63,7 @@ func (p *passage) request() (*http.Request, error) {
 	req := (&http.Request{
 		Method: p.r.Method, URL: target, Host: p.target.Host, Header: h,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-	}).WithContext(p.r.Context())
+	}).WithContext(p.ctx)
 	if hasBody {
 		req.Body, req.ContentLength = p.body.attempt(), p.length
 		req.Trailer = p.r.Trailer // filled in once the body has been read
@@ -81,6 +81,7 @@ func (p *passage) request() (*http.Request, error) {
 	if p.applied != "" {
 		req.Header[proto.HeaderWait] = []string{strconv.FormatInt(p.wait.Milliseconds(), 10)}
 	}
+	p.bound(req.Header)
 	return req, nil
 }
 

@@ -213,11 +213,12 @@ func conflict(row store.Connection) error {
 }
 
 // signInDiffers reports whether a session that was signed in with a may not be
-// good for b: all but the name and the ping counts.
+// good for b: all but the name, the ping and how requests are sent counts.
 func signInDiffers(a, b connection.Spec) bool {
 	a.Name, b.Name = "", ""
 	a.Key, b.Key, a.ManagedBy, b.ManagedBy = "", "", "", ""
 	a.Ping, b.Ping = connection.Ping{}, connection.Ping{}
+	a.Requests, b.Requests = connection.Requests{}, connection.Requests{}
 	if len(a.Headers) == 0 && len(b.Headers) == 0 {
 		a.Headers, b.Headers = nil, nil
 	}
@@ -241,6 +242,7 @@ func changedFields(a, b connection.Spec, secrets map[string]*string) string {
 	add("media type", a.MediaType != b.MediaType)
 	add("authentication", !reflect.DeepEqual(a.Auth, b.Auth))
 	add("ping", !reflect.DeepEqual(a.Ping, b.Ping))
+	add("requests", a.Requests != b.Requests)
 	add("key", a.Key != b.Key)
 	add("managed by", a.ManagedBy != b.ManagedBy)
 	for _, name := range slices.Sorted(maps.Keys(secrets)) {

@@ -48,6 +48,7 @@ func savedFormValues(c registry.Connection) formValues {
 		"ping.successPath": c.Ping.SuccessPath, "ping.successValues": strings.Join(c.Ping.SuccessValues, "\n"),
 	}}
 	showAuth(v.fields, c.Auth)
+	v.fillRequests(c.Requests)
 	for _, name := range c.SecretNames {
 		v.secrets = append(v.secrets, secretValue{name: name, set: true})
 	}
@@ -124,6 +125,9 @@ func (v formValues) spec() (spec connection.Spec, headerRows []int, mistakes []c
 		spec.Ping.Body = f["ping.body"]
 	}
 	spec.Ping.SuccessValues = nonBlank(f["ping.successValues"])
+	var numbers []connection.FieldError
+	spec.Requests, numbers = v.requests()
+	mistakes = append(mistakes, numbers...)
 	return spec, headerRows, append(mistakes, v.secretMistakes()...)
 }
 

@@ -80,6 +80,7 @@ export async function showMistakes(form, answer) {
   markRail(form);
   const first = form.querySelector("[aria-invalid='true']") ?? document.querySelector("#form-errors .note");
   if (first) {
+    first.closest("details")?.setAttribute("open", "");
     if (!first.matches("input, select, textarea")) first.tabIndex = -1;
     first.focus();
   }
