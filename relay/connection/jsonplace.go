@@ -24,6 +24,9 @@ func (p JSONPlace) Index(i int) JSONPlace {
 	return append(slices.Clip(p), "["+strconv.Itoa(i)+"]")
 }
 
+// All is the place of each of a list's elements.
+func (p JSONPlace) All() JSONPlace { return append(slices.Clip(p), "[*]") }
+
 // Where is the place of those elements of a list whose member has the value,
 // given as it stands in JSON.
 func (p JSONPlace) Where(member, value string) JSONPlace {

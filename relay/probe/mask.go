@@ -3,6 +3,7 @@ package probe
 import (
 	"encoding/json"
 	"html"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -26,13 +27,13 @@ const minCookieLength = 6
 // were typed plainly, and cookies.
 type mask struct {
 	needles []string
-	known   map[string]bool // the needles
+	names   map[string]string // of the needles: the shell variable that stands for each
 }
 
 func newMask(c *connection.Connection) *mask {
-	m := &mask{known: make(map[string]bool)}
-	for _, s := range c.Secrets {
-		m.add(s)
+	m := &mask{names: make(map[string]string)}
+	for _, name := range slices.Sorted(maps.Keys(c.Secrets)) {
+		m.add(c.Secrets[name], variableName("SECRET", name))
 	}
 	for _, s := range c.Auth.TypedCredentials() {
 		m.add(s)
@@ -48,11 +49,11 @@ func (m *mask) learn(e *road.Exchange) {
 	for _, hop := range e.Hops {
 		for _, pattern := range sensitiveBody {
 			for _, match := range pattern.FindAllStringSubmatch(hop.RequestBody, -1) {
-				m.addTyped(match[2])
+				m.addTyped(match[2], fieldVariable(match[1]))
 			}
 		}
 		for _, match := range sensitiveQuery.FindAllStringSubmatch("&"+hop.URL.RawQuery, -1) {
-			m.addTyped(match[2])
+			m.addTyped(match[2], fieldVariable(match[1]))
 		}
 		for _, line := range hop.RequestHeader.Values("Cookie") {
 			for pair := range strings.SplitSeq(line, ";") {
@@ -67,31 +68,32 @@ func (m *mask) learn(e *road.Exchange) {
 }
 
 func (m *mask) addCookie(pair string) {
-	_, value, _ := strings.Cut(pair, "=")
+	name, value, _ := strings.Cut(pair, "=")
+	variable := variableName("COOKIE", name)
 	value = strings.Trim(value, " \t\"")
 	if len(value) >= minCookieLength {
-		m.add(value)
+		m.add(value, variable)
 		if plain, err := url.QueryUnescape(value); err == nil && len(plain) >= minCookieLength {
-			m.add(plain)
+			m.add(plain, variable)
 		}
 	}
 }
 
 // addTyped adds a credential that was found in a body or query, and what it
 // was before it was escaped there.
-func (m *mask) addTyped(found string) {
+func (m *mask) addTyped(found, variable string) {
 	if len(found) < 3 || strings.Contains(found, "{{agent.secret.") { // a placeholder is to be read
 		return
 	}
-	m.add(found)
+	m.add(found, variable)
 	if plain, err := url.QueryUnescape(found); err == nil {
-		m.add(plain)
+		m.add(plain, variable)
 	}
 	var plain string
 	if json.Unmarshal([]byte(`"`+found+`"`), &plain) == nil {
-		m.add(plain)
+		m.add(plain, variable)
 	}
-	m.add(html.UnescapeString(found))
+	m.add(html.UnescapeString(found), variable)
 }
 
 // Names of fields whose values are credentials, in bodies and queries. What is

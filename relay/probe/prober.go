@@ -233,6 +233,7 @@ func (r *run) signIn(ctx context.Context, s *Step) {
 		e.exchange = attempt.Exchange
 		r.mask.learn(attempt.Exchange)
 		r.mask.show(s, attempt.Exchange)
+		s.Curl = r.mask.command(r.c, StepSignIn, attempt.Exchange)
 	}
 	var refused *session.Failed
 	switch {
@@ -290,6 +291,7 @@ func (r *run) ping(ctx context.Context, s *Step) {
 	exchange, err := road.Send(ctx, r.rt, r.c, request)
 	r.mask.learn(exchange)
 	r.mask.show(s, exchange)
+	s.Curl = r.mask.command(r.c, StepPing, exchange)
 	e := evidence{c: r.c, step: StepPing, attempt: r.attempt, exchange: exchange, clock: r.clock}
 	if err != nil {
 		e.failure = road.Failure(ctx, err)
@@ -302,6 +304,7 @@ func (r *run) ping(ctx context.Context, s *Step) {
 		method: last.Method, status: last.Status, header: last.Header, body: exchange.Body, truncated: exchange.Truncated,
 	})
 	s.Message = e.verdict.message
+	r.propose(s, e)
 	if e.verdict.ok {
 		s.Status = OK
 		if hint := e.pages(); hint != nil {

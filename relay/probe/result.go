@@ -4,6 +4,8 @@
 // itself but through package session and the road that it is given.
 package probe
 
+import "sallyport/relay/connection"
+
 // Status of a step.
 type Status string
 
@@ -51,6 +53,9 @@ type Step struct {
 	Request    *HTTPRequest  `json:"request,omitempty"`
 	Response   *HTTPResponse `json:"response,omitempty"`
 	Timing     *Timing       `json:"timing,omitempty"`
+	// Proposals are of the ping alone.
+	Proposals []connection.Success `json:"proposals,omitempty" doc:"Success paths and values that this answer would pass."`
+	Curl      string               `json:"curl,omitempty" doc:"The request as a curl command for a shell on the machine from which it was sent, secrets as variables."`
 	// Hops are the answers before the last one, where redirects were followed.
 	Hops []Hop `json:"hops,omitempty"`
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"net/url"
 	"regexp"
-	"slices"
 	"strings"
 
 	"sallyport/relay/connection"
@@ -46,13 +45,6 @@ func findPing(all []*request, base *url.URL) *request {
 	return best
 }
 
-// Names of values that say yes, and of those that only who is signed in has.
-var (
-	saysYes  = []string{"ok", "success", "succeeded", "authenticated", "isauthenticated", "loggedin", "isloggedin", "signedin", "valid", "active", "status", "result", "state"}
-	yes      = []string{"true", "ok", "success", "succeeded", "up", "active", "valid", "authenticated"}
-	identity = []string{"username", "user_name", "login", "email", "userid", "user_id", "user", "uid", "id", "name"}
-)
-
 // propose proposes a success path from the recorded answer.
 func (d *Draft) propose(r *request) {
 	if r.answer == nil || r.answer.text == "" {
@@ -64,62 +56,15 @@ func (d *Draft) propose(r *request) {
 	if decoder.Decode(&document) != nil {
 		return
 	}
-	values := scalars(document, nil, 3)
-	for _, name := range saysYes {
-		for _, v := range values {
-			if strings.EqualFold(v.name, name) && slices.Contains(yes, strings.ToLower(v.text)) {
-				d.Spec.Ping.SuccessPath, d.Spec.Ping.SuccessValues = v.place.String(), []string{v.text}
-				d.note(Check, "%s was %s in the recorded answer, so that is what the ping expects.", v.place, shorten(v.text, 40))
-				return
-			}
-		}
+	all := connection.ProposeSuccess(document)
+	if len(all) == 0 {
+		return
 	}
-	for _, name := range identity {
-		for _, v := range values {
-			if strings.EqualFold(v.name, name) && v.text != "" && v.text != "0" && v.text != "false" && v.text != "null" {
-				d.Spec.Ping.SuccessPath = v.place.String()
-				d.note(Check, "The recorded answer has %s, which only who is signed in should see: the ping passes where it is there.", v.place)
-				return
-			}
-		}
+	best := all[0]
+	d.Spec.Ping.SuccessPath, d.Spec.Ping.SuccessValues = best.Path, best.Values
+	if len(best.Values) > 0 {
+		d.note(Check, "%s was %s in the recorded answer, so that is what the ping expects.", best.Path, shorten(best.Values[0], 40))
+		return
 	}
-}
-
-// scalar is a plain value of a JSON document.
-type scalar struct {
-	name, text string
-	place      connection.JSONPlace
-}
-
-// scalars are the plain values of a document's objects, the nearest to its top
-// first.
-func scalars(v any, at connection.JSONPlace, depth int) []scalar {
-	object, ok := v.(map[string]any)
-	if !ok || depth == 0 {
-		return nil
-	}
-	var here, below []scalar
-	names := make([]string, 0, len(object))
-	for name := range object {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		place := at.Member(name)
-		switch value := object[name].(type) {
-		case string:
-			here = append(here, scalar{name, value, place})
-		case json.Number:
-			here = append(here, scalar{name, value.String(), place})
-		case bool:
-			text := "false"
-			if value {
-				text = "true"
-			}
-			here = append(here, scalar{name, text, place})
-		default:
-			below = append(below, scalars(value, place, depth-1)...)
-		}
-	}
-	return append(here, below...)
+	d.note(Check, "The recorded answer has %s, which only who is signed in should see: the ping passes where it is there.", best.Path)
 }

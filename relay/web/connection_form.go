@@ -75,6 +75,9 @@ func (h *handler) submitConnection(w http.ResponseWriter, r *http.Request, actor
 			field, _, _ := strings.Cut(assignment, "=")
 			view.focus(field)
 		}
+		if strings.HasPrefix(do, "pick:") {
+			view.focus("ping.successPath")
+		}
 		return h.showForm(w, r, actor, http.StatusOK, id, view)
 	}
 	values.addPasted()

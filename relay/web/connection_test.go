@@ -111,7 +111,7 @@ func TestAConnectionIsSavedTestedUsedChangedAndDeletedWithoutScripts(t *testing.
 	draft := filled(app.URL)
 	draft.Set("do", "test")
 	a := c.post("/connections/new", draft)
-	a.contains(t, "Test passed", "Sign-in", "Where the time went", `value="set:ping.successPath=data.ok"`)
+	a.contains(t, "Test passed", "Sign-in", "Where the time went", `value="pick:data.ok`)
 	if len(r.saved()) != 0 {
 		t.Fatal("Test saved the connection")
 	}

@@ -33,6 +33,10 @@ func (v *formValues) edit(do string) bool {
 	case "set":
 		field, value, _ := strings.Cut(argument, "=")
 		v.set(field, value)
+	case "pick":
+		path, values, _ := strings.Cut(strings.ReplaceAll(argument, "\r\n", "\n"), "\n")
+		v.set("ping.successPath", path)
+		v.set("ping.successValues", values)
 	default:
 		return false
 	}

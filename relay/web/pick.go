@@ -1,29 +1,59 @@
 package web
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
-	"strconv"
 	"strings"
+
+	"sallyport/relay/connection"
 )
 
-// piece is a stretch of a JSON document: some text and, with a path, a value
-// that can be picked.
-type piece struct{ Text, Value, Path string }
+// piece is a stretch of a document: some text and, with a path, a value that
+// can be picked.
+type piece struct {
+	Text, Value string
+	Path        string   // by which a ping finds the value, the steadiest first
+	Plain       string   // the value as a success value
+	Ways        []string // other paths to it
+}
+
+// Do is what the value's button asks of the form.
+func (p piece) Do() string { return pickAction(p.Path, p.Plain) }
+
+// MoreWays are the other paths, one a line.
+func (p piece) MoreWays() string { return strings.Join(p.Ways, "\n") }
+
+// pickAction asks the form to take a path and values, one a line. A value that
+// has lines of its own can't be expected: its path is taken alone.
+func pickAction(path, values string) string { return "pick:" + path + "\n" + values }
 
 // pickLimit is how many values are made into buttons; a longer document is
 // shown as it is.
 const pickLimit = 400
 
-// pickable lays out a JSON document so that each plain value knows the path by
-// which a ping finds it. Nil: not JSON, or too long.
+// pickDepth is how deeply a document may be nested.
+const pickDepth = 30
+
+// hidden stands in a shown body where a secret stood: it can't be expected.
+const hidden = "••••"
+
+// pickable lays out a JSON or XML document so that each plain value knows the
+// path by which a ping finds it. Nil: neither, or too long.
 func pickable(body string) []piece {
+	if strings.HasPrefix(strings.TrimSpace(body), "<") {
+		return pickableXML(body)
+	}
 	d := json.NewDecoder(strings.NewReader(body))
 	d.UseNumber() // a number is shown as it stands
 	l := &layout{decoder: d}
-	if err := l.value(0, ""); err != nil {
+	var whole any
+	look := json.NewDecoder(strings.NewReader(body))
+	look.UseNumber()
+	if look.Decode(&whole) != nil {
+		return nil
+	}
+	if err := l.value(0, ways{}, whole); err != nil {
 		return nil
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
@@ -31,6 +61,26 @@ func pickable(body string) []piece {
 	}
 	l.flush()
 	return l.pieces
+}
+
+// ways are the places of one value: by index, by what its list's element is
+// called, and of all elements at once. The last two are set below a list only.
+type ways struct{ index, named, all connection.JSONPlace }
+
+func (w ways) member(name string) ways {
+	return ways{w.index.Member(name), w.named.Member(name), w.all.Member(name)}
+}
+
+// paths are the distinct ones, the steadiest first: what is called so is found
+// again after a list was sorted anew.
+func (w ways) paths() []string {
+	var paths []string
+	for _, p := range []connection.JSONPlace{w.named, w.index, w.all} {
+		if path := p.String(); len(paths) == 0 || paths[0] != path && paths[len(paths)-1] != path {
+			paths = append(paths, path)
+		}
+	}
+	return paths
 }
 
 type layout struct {
@@ -49,33 +99,43 @@ func (l *layout) flush() {
 
 var errTooMany = errors.New("too many values")
 
-func (l *layout) value(depth int, path string) error {
+func (l *layout) value(depth int, at ways, v any) error {
 	token, err := l.decoder.Token()
 	if err != nil {
 		return err
 	}
-	switch token := token.(type) {
-	case json.Delim:
-		if depth > 30 {
+	if open, ok := token.(json.Delim); ok {
+		if depth > pickDepth {
 			return errTooMany
 		}
-		return l.container(token, depth, path)
-	default:
-		shown, err := shownValue(token)
-		if err != nil {
-			return err
-		}
-		if l.values++; l.values > pickLimit {
-			return errTooMany
-		}
-		l.pieces = append(l.pieces, piece{Text: l.text.String(), Value: shown, Path: cmp.Or(path, "$")})
-		l.text.Reset()
-		return nil
+		return l.container(open, depth, at, v)
 	}
+	shown, err := shownValue(token)
+	if err != nil {
+		return err
+	}
+	if l.values++; l.values > pickLimit {
+		return errTooMany
+	}
+	p := piece{Text: l.text.String(), Value: shown, Plain: shown}
+	if text, isText := token.(string); isText {
+		p.Plain = text
+		if strings.ContainsAny(text, "\r\n") {
+			p.Plain = ""
+		}
+	}
+	if !strings.Contains(shown, hidden) {
+		paths := at.paths()
+		p.Path, p.Ways = paths[0], paths[1:]
+	}
+	l.pieces = append(l.pieces, p)
+	l.text.Reset()
+	return nil
 }
 
-func (l *layout) container(open json.Delim, depth int, path string) error {
-	object := open == '{'
+func (l *layout) container(open json.Delim, depth int, at ways, v any) error {
+	object, _ := v.(map[string]any)
+	list, _ := v.([]any)
 	l.text.WriteString(open.String())
 	n := 0
 	for ; l.decoder.More(); n++ {
@@ -83,8 +143,9 @@ func (l *layout) container(open json.Delim, depth int, path string) error {
 			l.text.WriteByte(',')
 		}
 		l.line(depth + 1)
-		at := cmp.Or(path, "$") + "[" + strconv.Itoa(n) + "]"
-		if object {
+		var next ways
+		var inner any
+		if open == '{' {
 			key, err := l.decoder.Token()
 			if err != nil {
 				return err
@@ -95,9 +156,15 @@ func (l *layout) container(open json.Delim, depth int, path string) error {
 				return err
 			}
 			l.text.WriteString(quoted + ": ")
-			at = member(path, name)
+			next, inner = at.member(name), object[name]
+		} else if n < len(list) {
+			inner = list[n]
+			next = ways{at.index.Index(n), at.named.Index(n), at.all.All()}
+			if member, literal := called(list, n); member != "" {
+				next.named = at.named.Where(member, literal)
+			}
 		}
-		if err := l.value(depth+1, at); err != nil {
+		if err := l.value(depth+1, next, inner); err != nil {
 			return err
 		}
 	}
@@ -110,6 +177,43 @@ func (l *layout) container(open json.Delim, depth int, path string) error {
 	}
 	l.text.WriteString(end.(json.Delim).String())
 	return nil
+}
+
+// names are members by which the elements of a list are told apart, the best
+// first.
+var names = []string{"name", "id", "key", "code", "type", "title", "label", "slug", "service", "component"}
+
+// called finds a member whose value no other element of the list has, and that
+// value as a literal of a filter.
+func called(list []any, i int) (member, literal string) {
+	object, ok := list[i].(map[string]any)
+	if !ok {
+		return "", ""
+	}
+	for _, name := range names {
+		value, has := object[name]
+		switch text := value.(type) {
+		case string:
+			literal = connection.QuoteJSONPath(text)
+			if text == "" || len(text) > 80 || strings.Contains(text, hidden) {
+				continue
+			}
+		case json.Number:
+			literal = text.String()
+		default:
+			continue
+		}
+		alone := has
+		for j, other := range list {
+			if o, ok := other.(map[string]any); ok && j != i && o[name] == value {
+				alone = false
+			}
+		}
+		if alone {
+			return name, literal
+		}
+	}
+	return "", ""
 }
 
 func (l *layout) line(depth int) {
@@ -125,36 +229,4 @@ func shownValue(token any) (string, error) {
 	e.SetEscapeHTML(false)
 	err := e.Encode(token)
 	return strings.TrimSuffix(b.String(), "\n"), err
-}
-
-// member is the path of an object's member: dotted where that can be read,
-// in brackets (RFC 9535, section 2.5.1) where it can't.
-func member(path, name string) string {
-	if plainName(name) {
-		if path == "" {
-			return name
-		}
-		return path + "." + name
-	}
-	// JSON's escapes are JSONPath's too, but for the quotes.
-	escaped, err := shownValue(name)
-	if err != nil {
-		return ""
-	}
-	inside := strings.ReplaceAll(escaped[1:len(escaped)-1], `\"`, `"`)
-	quoted := "['" + strings.ReplaceAll(inside, "'", `\'`) + "']"
-	if path == "" {
-		return "$" + quoted
-	}
-	return path + quoted
-}
-
-func plainName(name string) bool {
-	for i, r := range name {
-		letter := r == '_' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
-		if !letter && (i == 0 || r < '0' || r > '9') {
-			return false
-		}
-	}
-	return name != ""
 }

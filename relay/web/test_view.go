@@ -61,6 +61,25 @@ func newStepView(s probe.Step, in testContext) stepView {
 	return v
 }
 
+// Picks are the proposals as the form's buttons.
+func (v stepView) Picks() []pick {
+	var picks []pick
+	if !v.InForm {
+		return nil
+	}
+	for _, p := range v.Proposals {
+		label := p.Path + " is there"
+		if len(p.Values) > 0 {
+			label = p.Path + " is " + p.Values[0]
+		}
+		picks = append(picks, pick{Label: label, Do: pickAction(p.Path, strings.Join(p.Values, "\n"))})
+	}
+	return picks
+}
+
+// pick is a button that makes a path and values those of the ping.
+type pick struct{ Label, Do string }
+
 // Title is the step in words.
 func (v stepView) Title() string {
 	switch v.Name {

@@ -24,9 +24,14 @@ export function enhanceForm(form) {
     }
   });
   form.addEventListener("click", (event) => {
-    const button = event.target.closest("button[value^='set:']");
+    const button = event.target.closest("button[value^='set:'], button[value^='pick:']");
     if (!button) return;
     event.preventDefault();
+    if (button.value.startsWith("pick:")) {
+      const [path, ...values] = button.value.slice(5).split("\n");
+      pick(form, path, values.join("\n"), button.dataset.ways?.split("\n") ?? []);
+      return;
+    }
     const [, path, value] = button.value.match(/^set:([^=]*)=([\s\S]*)$/);
     setField(form, path, value);
   });
@@ -128,6 +133,28 @@ function setField(form, path, value) {
   shown.classList.add("changed");
   shown.focus();
   announce("Set to " + value + ". Press Test to try it.");
+}
+
+// pick makes a value of the answer what the ping looks for, and offers the other
+// ways to it.
+function pick(form, path, values, ways) {
+  setField(form, "ping.successValues", values);
+  setField(form, "ping.successPath", path);
+  document.getElementById("ways")?.remove();
+  if (ways.length === 0) return;
+  const line = document.createElement("p");
+  line.id = "ways";
+  line.className = "help";
+  line.append("Other ways to it: ");
+  for (const way of ways) {
+    const button = document.createElement("button");
+    button.name = "do";
+    button.value = "set:ping.successPath=" + way;
+    button.className = "button slim";
+    button.textContent = way;
+    line.append(button, " ");
+  }
+  form.elements["ping.successPath"].closest(".field").append(line);
 }
 
 // withLine replaces the line of a list of values; blank lines are none.

@@ -8,6 +8,7 @@ import { runTestsInPlace } from "./test.js";
 import { sendInPlace } from "./send.js";
 import { keepAgentsLive } from "./agents.js";
 import { followLogs } from "./log.js";
+import { walkPicks, markStops } from "./pick.js";
 
 document.documentElement.classList.add("scripted");
 watchTimes();
@@ -20,5 +21,7 @@ if (form) {
   keepAgentsLive(form);
 }
 runTestsInPlace();
+walkPicks();
+markStops(document);
 sendInPlace();
 followLogs();

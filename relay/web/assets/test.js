@@ -2,6 +2,7 @@
 // markup that it would have put into a whole page.
 import { post, showMistakes, clearMistakes } from "./form.js";
 import { showTimes } from "./times.js";
+import { markStops } from "./pick.js";
 
 export function runTestsInPlace() {
   const place = document.getElementById("test-result");
@@ -57,6 +58,7 @@ async function run(form, button, place, inForm) {
         finished = true;
       }
       showTimes(card);
+      markStops(card);
     }
   } catch {
     // told below: a stream that breaks and one that ends early are the same to a reader
