@@ -31,6 +31,7 @@ func (m *mask) command(c *connection.Connection, step string, e *road.Exchange) 
 		w.line("-L")
 	}
 	w.headers(first.RequestHeader)
+	w.digest(c)
 	switch {
 	case step == StepSignIn:
 		w.line("-c " + jarFile)
@@ -167,17 +168,24 @@ func (w *curlWriter) credentials(value string) bool {
 		w.line("-u " + w.word(append(append(w.mask.pieces(name), shellPiece{text: ":"}), pieces...), inHeader))
 		return true
 	case strings.EqualFold(scheme, "Digest"):
-		name := ""
-		if found := digestUser.FindStringSubmatch(rest); found != nil {
-			name = found[1]
-		}
-		w.line("--digest -u " + w.word(append(w.mask.pieces(name), shellPiece{text: ":"}, shellPiece{variable: "PASSWORD"}), inHeader))
-		return true
+		return true // see digest
 	}
 	return false
 }
 
-var digestUser = regexp.MustCompile(`username="([^"]*)"`)
+// digest has curl answer the application's challenge itself: each is good once.
+func (w *curlWriter) digest(c *connection.Connection) {
+	if c.Auth.Type != connection.AuthDigest || c.Auth.Digest == nil {
+		return
+	}
+	password := []shellPiece{{variable: "PASSWORD"}}
+	if found := ownPlaceholder.FindStringSubmatch(c.Auth.Digest.Password); found != nil {
+		password[0].variable = variableName("SECRET", found[1])
+	}
+	w.line("--digest -u " + w.word(append([]shellPiece{{text: c.Auth.Digest.Username + ":"}}, password...), inHeader))
+}
+
+var ownPlaceholder = regexp.MustCompile(`^\{\{\s*secret\.([\w.\-]+)\s*\}\}$`)
 
 func (w *curlWriter) body(hop road.Hop) {
 	contentType := hop.RequestHeader.Get("Content-Type")

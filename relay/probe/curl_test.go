@@ -184,6 +184,10 @@ func TestCommandsNameWhatIsToBeSetFirst(t *testing.T) {
 			t.Errorf("no %s in\n%s", want, step.Curl)
 		}
 	}
+	c.Auth = connection.Auth{Type: connection.AuthDigest, Digest: &connection.DigestAuth{Username: "svc", Password: "{{secret.password}}"}}
+	if step = s.test(c).Steps[2]; !strings.Contains(step.Curl, `--digest -u 'svc:'"$SECRET_PASSWORD"`) || strings.Contains(step.Curl, "Authorization") {
+		t.Errorf("digest: %s", step.Curl)
+	}
 	// A secret that only the agent's machine knows is a variable there as well.
 	m := newMask(c)
 	if got := m.pieces(`{"p":"{{agent.secret.erp-key}}"}`); len(got) != 3 || got[1].variable != "AGENT_SECRET_ERP_KEY" {

@@ -36,7 +36,7 @@ func newMask(c *connection.Connection) *mask {
 		m.add(c.Secrets[name], variableName("SECRET", name))
 	}
 	for _, s := range c.Auth.TypedCredentials() {
-		m.add(s)
+		m.add(s, "CREDENTIAL")
 	}
 	return m
 }

@@ -225,6 +225,51 @@ func TestARequestThatIsSignedInAlreadyBecomesThePing(t *testing.T) {
 	}
 }
 
+func TestCredentialsBecomeTheAuthenticationType(t *testing.T) {
+	bearer, other, none := "Bearer", "Token", ""
+	password := "{{secret.password}}"
+	for command, test := range map[string]struct {
+		auth    connection.Auth
+		secrets map[string]string
+	}{
+		`curl -u 'svc:p:w' http://h/me`:                          {connection.Auth{Type: connection.AuthBasic, Basic: &connection.BasicAuth{Username: "svc", Password: password}}, map[string]string{"password": "p:w"}},
+		`curl -u svc http://h/me`:                                {connection.Auth{Type: connection.AuthBasic, Basic: &connection.BasicAuth{Username: "svc", Password: password}}, nil},
+		`curl -u "svc:$ERP_PW" http://h/me`:                      {connection.Auth{Type: connection.AuthBasic, Basic: &connection.BasicAuth{Username: "svc", Password: "{{secret.erp_pw}}"}}, nil},
+		`curl --digest -u svc:pw http://h/me`:                    {connection.Auth{Type: connection.AuthDigest, Digest: &connection.DigestAuth{Username: "svc", Password: password}}, map[string]string{"password": "pw"}},
+		`curl http://svc:pw@h/me`:                                {connection.Auth{Type: connection.AuthBasic, Basic: &connection.BasicAuth{Username: "svc", Password: password}}, map[string]string{"password": "pw"}},
+		`curl http://h/me -H 'authorization: Basic c3ZjOnB3'`:    {connection.Auth{Type: connection.AuthBasic, Basic: &connection.BasicAuth{Username: "svc", Password: password}}, map[string]string{"password": "pw"}},
+		`curl http://h/me -H 'Authorization: Bearer abc'`:        {connection.Auth{Type: connection.AuthToken, Token: &connection.TokenAuth{In: "header", Name: "Authorization", Scheme: &bearer, Token: "{{secret.token}}"}}, map[string]string{"token": "abc"}},
+		`curl http://h/me -H "Authorization: Bearer $API_TOKEN"`: {connection.Auth{Type: connection.AuthToken, Token: &connection.TokenAuth{In: "header", Name: "Authorization", Scheme: &bearer, Token: "{{secret.api_token}}"}}, nil},
+		`curl http://h/me -H 'Authorization: Token abc'`:         {connection.Auth{Type: connection.AuthToken, Token: &connection.TokenAuth{In: "header", Name: "Authorization", Scheme: &other, Token: "{{secret.token}}"}}, map[string]string{"token": "abc"}},
+		`curl http://h/me -H 'Authorization: abc'`:               {connection.Auth{Type: connection.AuthToken, Token: &connection.TokenAuth{In: "header", Name: "Authorization", Scheme: &none, Token: "{{secret.token}}"}}, map[string]string{"token": "abc"}},
+		`curl --oauth2-bearer abc http://h/me`:                   {connection.Auth{Type: connection.AuthToken, Token: &connection.TokenAuth{In: "header", Name: "Authorization", Scheme: &bearer, Token: "{{secret.token}}"}}, map[string]string{"token": "abc"}},
+	} {
+		d, err := Read(command)
+		if err != nil {
+			t.Errorf("%s: %v", command, err)
+			continue
+		}
+		if diff := cmp.Diff(test.auth, d.Spec.Auth); diff != "" {
+			t.Errorf("%s: %s", command, diff)
+		}
+		if diff := cmp.Diff(test.secrets, d.Secrets); diff != "" {
+			t.Errorf("%s: %s", command, diff)
+		}
+		if len(test.secrets) == 0 && len(d.Missing) != 1 {
+			t.Errorf("%s: missing %v", command, d.Missing)
+		}
+		spec := connection.Defaults(d.Spec)
+		spec.AgentID = "agt_1"
+		if invalid := connection.Validate(spec, connection.Placeholders(spec)); invalid != nil {
+			t.Errorf("%s: %v", command, invalid)
+		}
+	}
+	d, err := Read(`curl -u a:b http://h/login -d password=x`)
+	if err != nil || d.Spec.Auth.Type != connection.AuthCookie || len(d.Spec.Headers) != 1 || d.Spec.Headers[0].Value != "Basic a:{{secret.password}}" {
+		t.Errorf("a login with credentials: %v %+v", err, d.Spec)
+	}
+}
+
 func TestWhatCantBeReadSaysWhatToPaste(t *testing.T) {
 	for name, test := range map[string]struct{ text, says string }{
 		"nothing":            {" \n", "Paste a request"},
@@ -261,7 +306,7 @@ func TestWhatCantBeReadSaysWhatToPaste(t *testing.T) {
 // A text that nests without end must not exhaust its reader.
 func TestNestingIsBounded(t *testing.T) {
 	for _, part := range []string{"(", "$(", "${", "`", "{ ", "[[ ( ", "$((", `"$(`, "@(", "<(", "if ", "! ", "a|", "a&&", "$[", "'", `"`, "$'", "\\\n", "[", "a=("} {
-		if _, err := Read("curl http://h/ " + strings.Repeat(part, 300_000/len(part))); err != nil && err.Error() == "" {
+		if _, err := Read("curl http://h/ " + strings.Repeat(part, 100_000/len(part))); err != nil && err.Error() == "" {
 			t.Error("no message")
 		}
 	}

@@ -115,6 +115,7 @@ func isPrivate(host string) bool {
 
 // signIn makes the request the one that signs in.
 func (d *Draft) signIn(base *url.URL, r *request) {
+	d.besideSignIn()
 	cookie := &connection.CookieAuth{Method: r.method, URI: relative(base, r.url, d.hideQuery(r.url.RawQuery))}
 	if cookie.Method != "GET" {
 		if cookie.Method != "POST" {
