@@ -26,6 +26,12 @@ const maxSlots = 4
 // word: short-lived tokens and certificates begin to fail beyond.
 const clockTolerance = time.Minute
 
+// proofsAtOnce is how many proofs are looked at at once, which is what takes the
+// time: agents then come in one after the other, the first ones at once, and do
+// not all wait for as long as the last. Who dawdles holds up nobody: its turn
+// comes when its proof is there.
+const proofsAtOnce = 32
+
 // handshake is the relay's half of the handshake; see package proto. A
 // *proto.Refused that it returns has been told to the agent.
 func (h *Hub) handshake(v *visitor) (*tunnel, error) {
@@ -68,6 +74,12 @@ func (h *Hub) handshake(v *visitor) (*tunnel, error) {
 	}
 	ctx, cancel := context.WithDeadline(h.life, v.step())
 	defer cancel()
+	select {
+	case h.turns <- struct{}{}:
+		defer func() { <-h.turns }()
+	case <-ctx.Done():
+		return nil, refuse(proto.RefusedBusy, 5, "The relay can't keep up with the agents that are connecting.")
+	}
 	v.arrival = h.arriving(hello)
 	enrolled, err := h.enrolled(ctx, hello)
 	switch {

@@ -36,8 +36,10 @@ type Options struct {
 	// Heartbeat is how often each tunnel is pinged. Default 4 s, so that a
 	// dead one is noticed within 9.
 	Heartbeat time.Duration
-	// MaxHandshakes is how many agents may be shaking hands at once, and half
-	// as many from one address. Those beyond are told when to come back. Default 1024.
+	// MaxHandshakes is how many agents may be shaking hands at once, or waiting
+	// for their turn to, and half as many from one address. Those beyond are
+	// told when to come back. Default 8192: what a relay on two cores takes in
+	// within a few seconds, while one that waits costs some 10 KiB.
 	MaxHandshakes int
 	// ConnectsPerAddress is how many connects of one address a second may fail
 	// to lead to a tunnel, and ten times as many at once. 0: no limit.
@@ -74,6 +76,7 @@ type Hub struct {
 	log      *zap.Logger
 	upgrader websocket.Upgrader
 	doorstep *doorstep
+	turns    chan struct{} // one token for each proof that is looked at
 	trials   trials
 	watcher  wsconn.Watcher // of idle tunnels
 	metrics  *metrics
@@ -114,7 +117,7 @@ func New(opts Options) *Hub {
 		opts.Heartbeat = 4 * time.Second
 	}
 	if opts.MaxHandshakes == 0 {
-		opts.MaxHandshakes = 1024
+		opts.MaxHandshakes = 8192
 	}
 	if opts.StepTimeout == 0 {
 		opts.StepTimeout = 10 * time.Second
@@ -145,6 +148,7 @@ func New(opts Options) *Hub {
 			CheckOrigin: func(r *http.Request) bool { return r.Header.Get("Origin") == "" },
 		},
 		doorstep: newDoorstep(opts),
+		turns:    make(chan struct{}, proofsAtOnce),
 		agents:   make(map[string]*agent),
 		arrivals: make(map[*arrival]struct{}),
 		logs:     make(map[string]*logBook),

@@ -136,11 +136,18 @@ func (r *Registry) abandon(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		for _, p := range gone {
-			if err := r.recordAbandoned(ctx, p); err != nil {
-				return err
-			}
-			r.publish(p.WorkspaceID, event.AgentChanged, p.AgentID)
+		errs := make([]error, len(gone))
+		var recording sync.WaitGroup
+		for i, p := range gone { // at once, so that they share transactions
+			recording.Go(func() {
+				if errs[i] = r.recordAbandoned(ctx, p); errs[i] == nil {
+					r.publish(p.WorkspaceID, event.AgentChanged, p.AgentID)
+				}
+			})
+		}
+		recording.Wait()
+		if err := errors.Join(errs...); err != nil {
+			return err
 		}
 		if len(gone) < abandonedAtOnce {
 			return nil
@@ -160,7 +167,7 @@ func (r *Registry) recordAbandoned(ctx context.Context, p store.Presence) error 
 	if at.IsZero() {
 		at = p.ConnectedAt
 	}
-	err = r.Store.Workspace(p.WorkspaceID).Atomically(ctx, func(w *store.Workspace) error {
+	err = r.Store.Workspace(p.WorkspaceID).Together(ctx, func(ctx context.Context, w *store.Workspace) error {
 		if err := w.InstanceSeen(ctx, p.AgentID, p.InstanceID, at); err != nil {
 			return err
 		}

@@ -67,7 +67,8 @@ func newStage(t testing.TB, n int, args ...string) *stage {
 	s := &stage{t: t, n: n, single: single, dir: dir, log: &testkit.Log{}}
 	token := "sally_scale" + rand.Text()
 	address := fmt.Sprintf("127.0.0.1:%d", testkit.FreePort(t))
-	s.args = append([]string{"serve", "--listen", address, "--data", filepath.Join(dir, "relay"), "--log-level", "warn"}, args...)
+	s.args = append([]string{"serve", "--listen", address, "--data", filepath.Join(dir, "relay"), "--log-level", "warn",
+		"--connects-per-address", "0"}, args...) // thousands of sites have as many addresses
 	transport := &http.Transport{MaxIdleConnsPerHost: 64}
 	t.Cleanup(transport.CloseIdleConnections)
 	s.api = &apiclient.Client{Base: "http://" + address, Token: token, HTTP: &http.Client{Transport: transport}}
