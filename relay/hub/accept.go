@@ -32,6 +32,9 @@ const clockTolerance = time.Minute
 // comes when its proof is there.
 const proofsAtOnce = 32
 
+// errDawdled: the proof came when the visitor's place had been given to another.
+var errDawdled = errors.New("too slow for a full doorstep")
+
 // handshake is the relay's half of the handshake; see package proto. A
 // *proto.Refused that it returns has been told to the agent.
 func (h *Hub) handshake(v *visitor) (*tunnel, error) {
@@ -68,6 +71,9 @@ func (h *Hub) handshake(v *visitor) (*tunnel, error) {
 		return nil, err
 	}
 	rtt := time.Since(asked)
+	if !h.doorstep.proof(v.place) {
+		return nil, errDawdled
+	}
 
 	if !h.dialledUs(hello.RelayHost, v) {
 		return nil, refuse(proto.RefusedHost, 0, "The agent dialled %q, which is not the name of this relay.", hello.RelayHost)
