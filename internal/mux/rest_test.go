@@ -1,6 +1,7 @@
 package mux
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -118,7 +119,7 @@ func (r *restful) echo(text string) error {
 
 // ask does what the hub does with each heartbeat.
 func (r *restful) ask() {
-	if n, ask := r.relay.MayRest(); ask {
+	if n, ask := r.relay.MayRest(false); ask {
 		_ = r.relay.Conn().SendText([]byte(strconv.FormatInt(n, 10))) // where the tunnel has ended, it fails
 	}
 }
@@ -160,7 +161,7 @@ func TestSessionDoesNotRestWhileAStreamIsOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 5 {
-		if n, ask := r.relay.MayRest(); ask {
+		if n, ask := r.relay.MayRest(false); ask {
 			t.Fatalf("question %d", n)
 		}
 	}
@@ -168,6 +169,36 @@ func TestSessionDoesNotRestWhileAStreamIsOpen(t *testing.T) {
 	if err := r.relay.Rested(0); err != nil {
 		t.Error("a question that was not asked is answered")
 	}
+}
+
+// TestSessionIsAskedToRestAtOnceInACrowd, but not again before it may have
+// answered.
+func TestSessionIsAskedToRestAtOnceInACrowd(t *testing.T) {
+	r := newRestful(t)
+	if err := r.echo("used"); err != nil {
+		t.Fatal(err)
+	}
+	var first int64
+	testkit.Eventually(t, 5*time.Second, "the session is asked", func() error {
+		n, ask := r.relay.MayRest(true)
+		if !ask {
+			return errors.New("not yet: the stream is being closed")
+		}
+		first = n
+		return nil
+	})
+	if n, ask := r.relay.MayRest(true); ask {
+		t.Errorf("question %d after %d", n, first)
+	}
+	if err := r.relay.Conn().SendText([]byte(strconv.FormatInt(first, 10))); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, 5*time.Second, "it rests when it is answered", func() error {
+		if r.relay.Awake() {
+			return errors.New("it is awake")
+		}
+		return nil
+	})
 }
 
 // TestRequestsAndRestsMayComeAtOnce: every request is answered, whenever the

@@ -193,17 +193,28 @@ func (s *Session) AcceptStream() (*Stream, error) {
 	return s.opened(stream, s.framer), nil
 }
 
+// Awake reports whether the session does not rest.
+func (s *Session) Awake() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.inner != nil
+}
+
 // MayRest is to be called now and then. It reports whether the other end should
 // be asked to let the session rest, and the number of the question; see
-// proto.Rest.
-func (s *Session) MayRest() (n int64, ask bool) {
+// proto.Rest. A session must have been unused the last time, too, unless that is
+// to be so at once; then, however, no question is put a second time.
+func (s *Session) MayRest(atOnce bool) (n int64, ask bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.busy() {
 		s.unused = false
 		return 0, false
 	}
-	if !s.unused { // it may just have been
+	switch {
+	case atOnce && s.asked != 0: // the answer may be on its way
+		return 0, false
+	case !s.unused && !atOnce: // it may just have been used
 		s.unused = true
 		return 0, false
 	}

@@ -164,68 +164,6 @@ func New(opts Options) *Hub {
 	return h
 }
 
-// idleTimeout is how long no byte may arrive on a tunnel: two heartbeats and
-// what a slow line needs.
-func idleTimeout(heartbeat time.Duration) time.Duration { return 2*heartbeat + time.Second }
-
-// beats is in how many groups the tunnels are pinged, so that thousands of
-// pings do not leave, and their answers do not arrive, in one moment.
-const beats = 8
-
-// beat pings every tunnel once a heartbeat, closes the streams that it has kept
-// for too long, asks idle tunnels to rest, and rouses who has been silent for
-// too long. It goes by the
-// time that has passed and not by the ticks, which a process that was stopped
-// for a moment has missed: a tunnel must not wait for its ping twice as long
-// then.
-func (h *Hub) beat() {
-	every := h.opts.Heartbeat / beats
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
-	began, done := time.Now(), int64(0)
-	for {
-		select {
-		case <-h.life.Done():
-			return
-		case <-ticker.C:
-		}
-		due := int64(time.Since(began) / every)
-		groups := dueGroups(done, due)
-		done = due
-		before := h.opts.Clock().Add(-keepFor)
-		h.mu.Lock()
-		for _, a := range h.agents {
-			for _, t := range a.tunnels {
-				if t.conn.Silent() > idleTimeout(h.opts.Heartbeat) {
-					t.conn.Rouse() // nobody waits while it rests
-				}
-				if groups[t.sequence%beats] {
-					t.conn.Ping()
-					if n, ask := t.session.MayRest(); ask {
-						t.tell(&proto.Rest{N: n})
-					}
-					if old := t.kept.old(before); len(old) > 0 {
-						h.work.Go(func() { closeStreams(old) })
-					}
-				}
-			}
-			if len(a.waiting) > 0 {
-				h.serve(a) // a tunnel that was silent may have spoken
-			}
-		}
-		h.mu.Unlock()
-	}
-}
-
-// dueGroups are the groups whose turn came after the beat done and not later
-// than the beat due.
-func dueGroups(done, due int64) (groups [beats]bool) {
-	for beat := max(done, due-beats) + 1; beat <= due; beat++ {
-		groups[beat%beats] = true
-	}
-	return groups
-}
-
 // Close ends all tunnels and waits for all that the hub has started.
 func (h *Hub) Close() error {
 	h.mu.Lock()

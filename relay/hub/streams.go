@@ -12,8 +12,12 @@ import (
 // costs about 5 KB, most of it at the agent.
 const mostKept = 64
 
-// keepFor is how long a stream is kept that nobody needs.
-const keepFor = 30 * time.Second
+// keepFor is how long a stream is kept that nobody needs, and keepInCrowd where
+// many tunnels are awake.
+const (
+	keepFor     = 30 * time.Second
+	keepInCrowd = time.Second
+)
 
 // keptStreams are the streams of a tunnel on which the last request has been
 // answered whole, and that wait for the next. Opening a stream, having it

@@ -128,7 +128,7 @@ func (r *Registry) listen(ctx context.Context) error {
 }
 
 // abandon writes down for relays that are dead, or have begun anew, that what
-// they held is gone.
+// they held is gone. What ctx leaves no time for, the next round finds.
 func (r *Registry) abandon(ctx context.Context) error {
 	living := append([]store.Run{r.roster.run}, r.roster.elsewhere()...)
 	for {
@@ -136,23 +136,31 @@ func (r *Registry) abandon(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		errs := make([]error, len(gone))
-		var recording sync.WaitGroup
-		for i, p := range gone { // at once, so that they share transactions
-			recording.Go(func() {
-				if errs[i] = r.recordAbandoned(ctx, p); errs[i] == nil {
-					r.publish(p.WorkspaceID, event.AgentChanged, p.AgentID)
-				}
-			})
-		}
-		recording.Wait()
-		if err := errors.Join(errs...); err != nil {
+		if err := r.recordAll(ctx, gone); err != nil {
 			return err
 		}
-		if len(gone) < abandonedAtOnce {
+		if len(gone) < abandonedAtOnce || ctx.Err() != nil {
 			return nil
 		}
 	}
+}
+
+// recordAll writes down that these are gone: at once, so that they share
+// transactions, and whether or not ctx ends meanwhile, since nobody else will.
+func (r *Registry) recordAll(ctx context.Context, gone []store.Presence) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), beatEvery)
+	defer cancel()
+	errs := make([]error, len(gone))
+	var recording sync.WaitGroup
+	for i, p := range gone {
+		recording.Go(func() {
+			if errs[i] = r.recordAbandoned(ctx, p); errs[i] == nil {
+				r.publish(p.WorkspaceID, event.AgentChanged, p.AgentID)
+			}
+		})
+	}
+	recording.Wait()
+	return errors.Join(errs...)
 }
 
 func (r *Registry) recordAbandoned(ctx context.Context, p store.Presence) error {

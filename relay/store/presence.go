@@ -58,8 +58,12 @@ func (w *Workspace) Present(ctx context.Context, agentIDs []string, runs []Run) 
 		ORDER BY instance_id, relay_id`, args...)
 }
 
-// anyOf is the condition that a row of presence is of one of the runs.
+// anyOf is the condition that a row of presence is of one of the runs; of none
+// of them where there are none.
 func anyOf(args []any, runs []Run) (condition string, all []any) {
+	if len(runs) == 0 {
+		return "1 = 0", args
+	}
 	for i, run := range runs {
 		if i > 0 {
 			condition += " OR "

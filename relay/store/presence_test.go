@@ -177,5 +177,11 @@ func TestWhatADeadRelayHeldIsTakenUpByOne(t *testing.T) {
 		if len(present) != instances {
 			t.Errorf("%d of its instances count again", len(present))
 		}
+		// Nobody who lives: all that is held is taken up.
+		gone, err := s.Abandon(ctx, nil, 100)
+		must(t, err)
+		if len(gone) != instances {
+			t.Errorf("with no relay that lives, %d of %d instances are taken up", len(gone), instances)
+		}
 	})
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 )
@@ -60,8 +61,11 @@ func (s *Store) writeTogether(ctx context.Context) {
 	g := &s.together
 	g.mu.Lock()
 	n := min(len(g.waiting), mostTogether)
-	these := g.waiting[:n:n]
-	g.waiting = g.waiting[n:]
+	these := slices.Clone(g.waiting[:n])
+	g.waiting = slices.Delete(g.waiting, 0, n) // which forgets them: a crowd's array outlives it
+	if len(g.waiting) == 0 {
+		g.waiting = nil
+	}
 	g.mu.Unlock()
 	err := errAlone
 	if len(these) > 1 {
