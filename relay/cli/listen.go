@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -9,9 +10,12 @@ import (
 	"syscall"
 )
 
-// listen opens the port and says in words why it can't.
+// listen opens the port and says in words why it can't. Without multipath TCP,
+// which no agent asks for and whose sockets can't do all that acceptNoMore needs.
 func listen(address string) (net.Listener, error) {
-	l, err := net.Listen("tcp", address)
+	var config net.ListenConfig
+	config.SetMultipathTCP(false)
+	l, err := config.Listen(context.Background(), "tcp", address)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, fmt.Errorf("listen on %s: another program uses this port already (a relay that still runs?); stop it, or choose another one with --listen", address)

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -52,13 +52,14 @@ func serve(ctx context.Context, c *config.Config, o outside) (err error) {
 		return err
 	}
 	// The port first: a second relay on it must not touch the database.
-	listener, err := listen(c.Listen)
+	plain, err := listen(c.Listen)
 	if err != nil {
 		return err
 	}
-	defer listener.Close()
+	defer plain.Close()
+	listener := plain
 	if c.TLSCert != "" {
-		if listener, err = withTLS(listener, c.TLSCert, c.TLSKey); err != nil {
+		if listener, err = withTLS(plain, c.TLSCert, c.TLSKey); err != nil {
 			return err
 		}
 	}
@@ -84,9 +85,9 @@ func serve(ctx context.Context, c *config.Config, o outside) (err error) {
 	if err != nil {
 		return err
 	}
-	servers := []*server{startServer(listener, r.handler, log)}
+	servers := []*server{startServer(plain, listener, r.handler, log)}
 	if metrics != nil {
-		servers = append(servers, startServer(metrics, r.metricsOnly, log))
+		servers = append(servers, startServer(metrics, metrics, r.metricsOnly, log))
 	}
 	log.Info("relay started", zap.String("version", buildinfo.Version()), zap.Stringer("listen", listener.Addr()),
 		zap.Stringer("publicUrl", public), zap.String("database", r.store.Engine()))
@@ -102,9 +103,11 @@ func serve(ctx context.Context, c *config.Config, o outside) (err error) {
 	defer cancel()
 	r.stopping()
 	r.hub.Leave()
+	var stops sync.WaitGroup
 	for _, s := range servers {
-		s.stop(drain)
+		stops.Go(func() { s.stop(drain) })
 	}
+	stops.Wait()
 	if err := r.hub.Drain(drain); err != nil {
 		log.Warn("tunnels did not drain in time", zap.Error(err))
 	}
@@ -122,70 +125,5 @@ func (r *relay) moveAway(delay time.Duration, log *zap.Logger) {
 	defer cancel()
 	if r.hub.Moved(ctx) != nil {
 		log.Warn("not all agents have found another relay")
-	}
-}
-
-// server is an http.Server and the goroutine that serves.
-type server struct {
-	http   *http.Server
-	log    *zap.Logger
-	ended  chan struct{} // closed when serving has ended
-	failed error         // why; read after ended
-}
-
-const (
-	// headerTime is how long a client may take to send its header fields.
-	headerTime = 10 * time.Second
-	// idleTime is how long a kept-alive connection may wait for a next request.
-	idleTime = 2 * time.Minute
-	// headerBytes bounds the header of a request; agents, and most applications,
-	// take no more themselves. serverBytes is where the server stops to read, and
-	// answers in its own plain words.
-	headerBytes = 64 << 10
-	serverBytes = 2 * headerBytes
-)
-
-// startServer serves on l. Neither bodies nor answers have a deadline here:
-// downloads through a connection, and event streams, last as long as they last.
-func startServer(l net.Listener, h http.Handler, log *zap.Logger) *server {
-	s := &server{log: log, ended: make(chan struct{}), http: &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: headerTime,
-		IdleTimeout:       idleTime,
-		MaxHeaderBytes:    serverBytes,
-		ErrorLog:          zap.NewStdLog(log.WithOptions(zap.IncreaseLevel(zap.WarnLevel))),
-	}}
-	go func() {
-		defer close(s.ended)
-		if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			s.failed = fmt.Errorf("serve on %s: %w", l.Addr(), err)
-		}
-	}()
-	return s
-}
-
-// stop lets requests under way end while ctx lasts, and cuts what is left.
-func (s *server) stop(ctx context.Context) {
-	if err := s.http.Shutdown(ctx); err != nil {
-		s.log.Warn("requests under way were cut", zap.Error(err))
-		_ = s.http.Close()
-	}
-	<-s.ended
-}
-
-// waitFor waits until ctx ends or a server fails, and says why it failed.
-func waitFor(ctx context.Context, servers []*server) error {
-	failed := make(chan error, len(servers))
-	for _, s := range servers {
-		go func() {
-			<-s.ended
-			failed <- s.failed
-		}()
-	}
-	select {
-	case <-ctx.Done():
-		return nil
-	case err := <-failed:
-		return err
 	}
 }
