@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+
+	"sallyport/relay/connection"
 )
 
 // TestResult is a finished test.
@@ -37,6 +39,10 @@ type TestStep struct {
 	Response   *TestHTTPResponse `json:"response,omitempty"`
 	Timing     *TestTiming       `json:"timing,omitempty"`
 	Hops       []TestHop         `json:"hops,omitempty"`
+	// Proposals are success paths and values that the ping's answer would pass.
+	Proposals []connection.Success `json:"proposals,omitempty"`
+	// Curl is the request as a shell command, secrets as variables.
+	Curl string `json:"curl,omitempty"`
 }
 
 // TestFix sets one field of the connection to a value, and so mends the step.
