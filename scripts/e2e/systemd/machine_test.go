@@ -103,14 +103,21 @@ func (m *machine) run(name string, args ...string) (string, error) {
 }
 
 func (m *machine) runWith(env []string, name string, args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(m.t.Context(), 120*time.Second)
+	cmd, cancel := m.command(env, name, args...)
 	defer cancel()
-	full := append([]string{"-t", m.leader, "-m", "-u", "-i", "-n", "-p", "--", name}, args...)
-	cmd := exec.CommandContext(ctx, "nsenter", full...)
-	cmd.Dir = "/"
-	cmd.Env = append([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "HOME=/root"}, env...)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
+}
+
+// command is a program to be run on the machine as root. It is killed after two
+// minutes, and by cancel.
+func (m *machine) command(env []string, name string, args ...string) (cmd *exec.Cmd, cancel func()) {
+	ctx, cancel := context.WithTimeout(m.t.Context(), 120*time.Second)
+	full := append([]string{"-t", m.leader, "-m", "-u", "-i", "-n", "-p", "--", name}, args...)
+	cmd = exec.CommandContext(ctx, "nsenter", full...)
+	cmd.Dir = "/"
+	cmd.Env = append([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "HOME=/root"}, env...)
+	return cmd, cancel
 }
 
 // must is run for what has to succeed.

@@ -32,11 +32,18 @@ func (s *stage) script(t *testing.T) {
 		t.Fatalf("the command is %s", e.Commands.Linux)
 	}
 	command := strings.Replace(e.Commands.Linux, "| sudo ", "| ", 1)
-	out := m.must(t, "sh", "-c", command)
+	// The script is piped in, and the program asks the terminal all the same.
+	out, err := m.atTerminal(t, "allow> ", []string{"https://erp.plant2.internal/**\n", "\n"}, "sh", "-c", command)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
 	if !strings.Contains(out, "Checked: sallyport-agent "+packaged) || !strings.Contains(out, "\nOnline as plant2-a") {
 		t.Errorf("it said:\n%s", out)
 	}
 	s.awaitOnline(t, s.agentID)
+	if rules := m.must(t, "sallyport-agent", "policy", "show"); !strings.Contains(rules, "https://erp.plant2.internal") || strings.Contains(rules, "Warning") {
+		t.Errorf("the rule that was typed:\n%s", rules)
+	}
 	before := s.instance(t, s.agentID)
 	if found := m.there(everything...); before.Version != packaged || len(found) != len(everything) {
 		t.Errorf("%+v, there is %v", before, found)
