@@ -21,7 +21,7 @@ EXE  := $(shell $(GO) env GOEXE)
 SOURCE := $(wildcard agent relay proto internal scripts)
 
 .DEFAULT_GOAL := build
-.PHONY: run test build bench lint package e2e machine fuzz cross clean help
+.PHONY: run test build bench lint package e2e machine vault fuzz cross clean help
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ e2e: ## The end-to-end tests only, with the binaries as built
 
 machine: ## The Debian that the tests of the service boot; once, as root, with debootstrap
 	@scripts/e2e/systemd/tree.sh
+
+vault: ## HashiCorp Vault's own code for the end-to-end tests, bin/dev/vaultserver; it fetches 300 modules
+	@$(GO) build -C scripts/e2e/vaultserver -trimpath -buildvcs=false -ldflags '-s -w' -o ../../../bin/dev/vaultserver$(EXE) .
 
 bench: build ## Direct, ssh -R and Sallyport side by side; BENCH_ARGS=--quick is a smoke run
 	@$(BUILD) -o bin/dev/ ./scripts/bench
