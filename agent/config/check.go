@@ -8,6 +8,7 @@ import (
 
 	"sallyport/agent/egress"
 	"sallyport/internal/logging"
+	"sallyport/internal/nearest"
 )
 
 // checkValue says what may stand at a key, where something else does. It looks
@@ -70,7 +71,7 @@ func checkProxy(value string, words ...string) error {
 	if value == "" || slices.Contains(words, value) {
 		return nil
 	}
-	if likely := nearestOf(value, words...); distance(strings.ToLower(value), likely) <= 2 {
+	if likely := nearest.Of(value, words...); nearest.Distance(strings.ToLower(value), likely) <= 2 {
 		return fmt.Errorf("%q: did you mean %q?", value, likely)
 	}
 	if _, err := egress.ParseProxy(value); err != nil {

@@ -12,6 +12,8 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+
+	"sallyport/internal/nearest"
 )
 
 // longestFile bounds what is read, in bytes: nobody writes a megabyte of
@@ -130,7 +132,7 @@ func (r *reader) mapping(within string, node *yaml.Node, into reflect.Value) {
 		}
 		field, known := fields[key.Value]
 		if !known {
-			r.faults.add(key.Line, "%sunknown key %q; did you mean %q?", section(within), shown(key.Value), nearestOf(key.Value, namesOf(into)...))
+			r.faults.add(key.Line, "%sunknown key %q; did you mean %q?", section(within), shown(key.Value), nearest.Of(key.Value, namesOf(into)...))
 			continue
 		}
 		if within == "" {

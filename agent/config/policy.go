@@ -6,6 +6,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"sallyport/agent/policy"
+	"sallyport/internal/nearest"
 )
 
 // Policy is the key policy: what the relay may reach through this agent. It is
@@ -44,7 +45,7 @@ func (p *Policy) UnmarshalYAML(node *yaml.Node) error {
 		case "rules":
 			p.readRules(r, value)
 		default:
-			r.faults.add(key.Line, "policy: unknown key %q; did you mean %q?", shown(key.Value), nearestOf(key.Value, "rules", "default"))
+			r.faults.add(key.Line, "policy: unknown key %q; did you mean %q?", shown(key.Value), nearest.Of(key.Value, "rules", "default"))
 		}
 	}
 	if len(r.faults.List) == 0 { // what holds of all of them together

@@ -1,13 +1,16 @@
-// Package cli is the relay's command line: serve, user, token, migrate and
-// version. Its serve command is where the rooms of the relay are put together;
-// nothing imports it but main.
+// Package cli is the relay's command line. Its serve command is where the rooms
+// of the relay are put together; user, token and migrate work on the database
+// beside a relay; connection, agent, apply and export talk to one by its API.
+// Nothing imports it but main.
 package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"os/signal"
 	"slices"
 	"strings"
@@ -20,9 +23,10 @@ import (
 	"sallyport/relay/config"
 )
 
-// outside is what a command has of the world: where it writes, and the
-// environment.
+// outside is what a command has of the world: where it reads and writes, and
+// the environment.
 type outside struct {
+	in       io.Reader // nil: nothing comes
 	out, err io.Writer
 	env      func(string) (string, bool)
 }
@@ -34,7 +38,7 @@ func Main(args []string, out, err io.Writer, env func(string) (string, bool)) in
 	// The first signal asks for a clean stop. From then on signals have their
 	// usual effect, so a second one ends the process at once.
 	defer context.AfterFunc(ctx, stop)()
-	return run(ctx, args, outside{out: out, err: err, env: env})
+	return run(ctx, args, outside{in: os.Stdin, out: out, err: err, env: env})
 }
 
 func run(ctx context.Context, args []string, o outside) int {
@@ -42,12 +46,23 @@ func run(ctx context.Context, args []string, o outside) int {
 	root.SetArgs(args)
 	root.SetOut(o.out)
 	root.SetErr(o.err)
-	if err := root.ExecuteContext(ctx); err != nil {
+	err := root.ExecuteContext(ctx)
+	var status exitStatus
+	if errors.As(err, &status) {
+		return int(status)
+	}
+	if err != nil {
 		fmt.Fprintf(o.err, "sallyport-relay: %v\n", err)
 		return 1
 	}
 	return 0
 }
+
+// exitStatus is the error of a command that has said already what there is to
+// say.
+type exitStatus int
+
+func (exitStatus) Error() string { return "" }
 
 func newRoot(o outside) *cobra.Command {
 	root := &cobra.Command{
@@ -56,7 +71,8 @@ func newRoot(o outside) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true, // run prints them once
 	}
-	root.AddCommand(newServe(o), newUser(o), newToken(o), newMigrate(o), newVersion(o))
+	root.AddCommand(newServe(o), newUser(o), newToken(o), newMigrate(o), newVersion(o),
+		newConnection(o), newAgent(o), newApply(o), newExport(o))
 	return root
 }
 

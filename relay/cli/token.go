@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 	"text/tabwriter"
 	"time"
 
@@ -10,10 +11,15 @@ import (
 
 	"sallyport/proto"
 	"sallyport/relay/account"
+	"sallyport/relay/client"
 )
 
 func newToken(o outside) *cobra.Command {
-	cmd := &cobra.Command{Use: "token", Short: "Make, list and revoke API tokens"}
+	cmd := &cobra.Command{
+		Use:   "token",
+		Short: "Make, list and revoke API tokens",
+		Long:  "Make, list and revoke API tokens: in the database beside the relay or, with --relay URL, by the API of a relay.",
+	}
 	cmd.AddCommand(newTokenCreate(o), newTokenList(o), newTokenRevoke(o))
 	return cmd
 }
@@ -37,11 +43,27 @@ func newTokenCreate(o outside) *cobra.Command {
 		if err != nil {
 			return inWords(err)
 		}
-		fmt.Fprintf(o.err, "Made token %s (%s) with role %s. It is shown this once:\n", token.Name, token.ID, token.Role)
-		fmt.Fprintln(o.out, secret)
+		madeToken(o, token.Name, token.ID, string(token.Role), secret)
 		return nil
 	})
+	orAtRelay(cmd, o, func(ctx context.Context, c *client.Client, args []string) error {
+		t := client.NewToken{Name: args[0], Role: *role}
+		if *expires > 0 {
+			until := time.Now().Add(*expires)
+			t.ExpiresAt = &until
+		}
+		token, err := c.CreateToken(ctx, t)
+		if err == nil {
+			madeToken(o, token.Name, token.ID, token.Role, token.Token)
+		}
+		return err
+	})
 	return cmd
+}
+
+func madeToken(o outside, name, id, role, secret string) {
+	fmt.Fprintf(o.err, "Made token %s (%s) with role %s. It is shown this once:\n", name, id, role)
+	fmt.Fprintln(o.out, secret)
 }
 
 func newTokenList(o outside) *cobra.Command {
@@ -58,6 +80,19 @@ func newTokenList(o outside) *cobra.Command {
 		}
 		return table.Flush()
 	})
+	orAtRelay(cmd, o, func(ctx context.Context, c *client.Client, _ []string) error {
+		tokens, err := c.Tokens(ctx)
+		if err != nil {
+			return err
+		}
+		out := output{format: "table"}
+		return out.show(o.out, tokens, func(w io.Writer) {
+			fmt.Fprintln(w, "ID\tNAME\tROLE\tBEGINS\tLAST USED\tEXPIRES")
+			for _, t := range tokens {
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", t.ID, t.Name, t.Role, t.Begins, when(t.LastUsedAt), when(t.ExpiresAt))
+			}
+		})
+	})
 	return cmd
 }
 
@@ -69,6 +104,13 @@ func newTokenRevoke(o outside) *cobra.Command {
 		}
 		fmt.Fprintln(o.out, "Revoked.")
 		return nil
+	})
+	orAtRelay(cmd, o, func(ctx context.Context, c *client.Client, args []string) error {
+		err := c.RevokeToken(ctx, args[0])
+		if err == nil {
+			fmt.Fprintln(o.out, "Revoked.")
+		}
+		return err
 	})
 	return cmd
 }

@@ -61,18 +61,25 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any) error
 	return c.do(ctx, method, path, nil, in, out)
 }
 
-func (c *Client) do(ctx context.Context, method, path string, header http.Header, in, out any) error {
+// DoRaw is Do with header fields, and the answer as it came: for who has to keep
+// what this package has no field for.
+func (c *Client) DoRaw(ctx context.Context, method, path string, header http.Header, in any) ([]byte, error) {
 	resp, err := c.send(ctx, method, path, header, in)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return fmt.Errorf("%s %s: %w", method, path, err)
+		return nil, fmt.Errorf("%s %s: %w", method, path, err)
 	}
-	if out == nil {
-		return nil
+	return text, nil
+}
+
+func (c *Client) do(ctx context.Context, method, path string, header http.Header, in, out any) error {
+	text, err := c.DoRaw(ctx, method, path, header, in)
+	if err != nil || out == nil {
+		return err
 	}
 	if err := json.Unmarshal(text, out); err != nil {
 		return fmt.Errorf("%s %s: the answer is not what the API describes: %w", method, path, err)

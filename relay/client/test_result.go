@@ -95,17 +95,26 @@ type TestTiming struct {
 // one, or edits of in.ID, whose secrets are kept. onStep, where it is not nil, is
 // called when a step begins and when it ends. A test that fails is no error.
 func (c *Client) TestConnection(ctx context.Context, in Connection, onStep func(TestStep)) (TestResult, error) {
-	path := call("connections", "test")
-	if in.ID != "" {
-		path = call("connections", in.ID, "test")
-	}
-	return c.test(ctx, path, in, onStep)
+	return c.test(ctx, testPath(in.ID), in, onStep)
 }
 
 // TestSaved tests a connection as it is saved. The session that the test makes
 // takes the place of the one before.
 func (c *Client) TestSaved(ctx context.Context, id string, onStep func(TestStep)) (TestResult, error) {
 	return c.test(ctx, call("connections", id, "test"), nil, onStep)
+}
+
+// TestDocument is TestConnection with a document of the API's shape, for who has to
+// keep what Connection has no field for; id is the saved one, or "".
+func (c *Client) TestDocument(ctx context.Context, id string, document any, onStep func(TestStep)) (TestResult, error) {
+	return c.test(ctx, testPath(id), document, onStep)
+}
+
+func testPath(id string) string {
+	if id == "" {
+		return call("connections", "test")
+	}
+	return call("connections", id, "test")
 }
 
 func (c *Client) test(ctx context.Context, path string, in any, onStep func(TestStep)) (TestResult, error) {

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"sallyport/internal/nearest"
 )
 
 // fileValue is one value of the file, as the text that a flag would have.
@@ -97,7 +99,7 @@ func suggestion(table []Option, key string) string {
 		if o.EnvOnly {
 			continue
 		}
-		if d := edits(strings.ToLower(strings.ReplaceAll(key, "_", "-")), o.Key); d < distance {
+		if d := nearest.Distance(strings.ToLower(strings.ReplaceAll(key, "_", "-")), o.Key); d < distance {
 			best, distance = o.Key, d
 		}
 	}
@@ -105,24 +107,4 @@ func suggestion(table []Option, key string) string {
 		return ""
 	}
 	return fmt.Sprintf(": did you mean %q?", best)
-}
-
-// edits is the Levenshtein distance of a and b.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		diagonal := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := diagonal
-			if a[i-1] != b[j-1] {
-				cost++
-			}
-			diagonal, row[j] = row[j], min(cost, row[j]+1, row[j-1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -1,21 +1,24 @@
-package config
+// Package nearest finds what a misspelt word was meant to be. What reads files
+// that people write uses it.
+package nearest
 
 import "strings"
 
-// nearestOf is the known key that takes the fewest changes to reach.
-func nearestOf(key string, known ...string) string {
+// Of is the known word that takes the fewest changes to reach; "" where none is
+// known.
+func Of(key string, known ...string) string {
 	best, least := "", 1<<30
 	for _, k := range known {
-		if d := distance(strings.ToLower(key), strings.ToLower(k)); d < least {
+		if d := Distance(strings.ToLower(key), strings.ToLower(k)); d < least {
 			best, least = k, d
 		}
 	}
 	return best
 }
 
-// distance is how many insertions, deletions, replacements and swaps of
+// Distance is how many insertions, deletions, replacements and swaps of
 // neighbours lead from a to b (Damerau and Levenshtein's, each place once).
-func distance(a, b string) int {
+func Distance(a, b string) int {
 	const longest = 100 // no key is; it bounds what a strange file costs
 	a, b = a[:min(len(a), longest)], b[:min(len(b), longest)]
 	before, last := make([]int, len(b)+1), make([]int, len(b)+1)
