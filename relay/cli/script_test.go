@@ -4,48 +4,31 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
-	"go.uber.org/goleak"
 
 	"sallyport/internal/child"
+	"sallyport/internal/testkit"
 )
 
-// TestMain is also the program that scripts run: they start this test again under
-// the relay's name, and get its command line in a process of its own.
-func TestMain(m *testing.M) {
-	testscript.Main(leakless{m}, map[string]func(){
-		"sallyport-relay": func() { os.Exit(Main(os.Args[1:], os.Stdout, os.Stderr, os.LookupEnv)) },
-	})
-}
-
-// leakless fails tests that leave goroutines behind.
-type leakless struct{ *testing.M }
-
-func (m leakless) Run() int {
-	code := m.M.Run()
-	if err := goleak.Find(); code == 0 && err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return code
-}
-
-// TestCommandsAgainstARelay runs the scripts of testdata/script, each with a relay
-// of its own, in a process of its own. They find it by the environment, as people
-// do: SALLYPORT_RELAY and SALLYPORT_TOKEN. $APP is an application with a cookie
-// sign-in, ERP_PASSWORD the password of its account.
+// TestCommandsAgainstARelay runs the scripts of testdata/script with the program as
+// `make build` makes it, each against a relay of its own. They find it by the
+// environment, as people do: SALLYPORT_RELAY and SALLYPORT_TOKEN. $APP is an
+// application with a cookie sign-in, ERP_PASSWORD the password of its account.
 func TestCommandsAgainstARelay(t *testing.T) {
-	app := startApplication(t)
+	app, bin := startApplication(t), t.TempDir()
+	if err := testkit.BuildPrograms(testkit.ModuleRoot(t), bin, map[string]string{"sallyport-relay": "./relay"}); err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"),
 		Setup: func(e *testscript.Env) error {
-			url, err := startedRelay(e, t.Logf)
+			e.Setenv("PATH", bin+string(os.PathListSeparator)+e.Getenv("PATH"))
+			url, err := startedRelay(e, filepath.Join(bin, "sallyport-relay"), t.Logf)
 			if err != nil {
 				return err
 			}
@@ -74,11 +57,7 @@ func expand(ts *testscript.TestScript, _ bool, files []string) {
 }
 
 // startedRelay starts a relay for a script and returns its URL.
-func startedRelay(e *testscript.Env, logf func(string, ...any)) (string, error) {
-	path, err := exec.LookPath("sallyport-relay")
-	if err != nil {
-		return "", err
-	}
+func startedRelay(e *testscript.Env, path string, logf func(string, ...any)) (string, error) {
 	said := &noteBook{}
 	relay, err := child.Start(child.Options{Name: "relay", Path: path, Output: said,
 		Env:  []string{"SALLYPORT_BOOTSTRAP_TOKEN=" + bootstrapToken},
