@@ -50,7 +50,7 @@ func stopUnderLoad(t *testing.T, answered, connected *atomic.Int64) {
 	var clients sync.WaitGroup
 	enough := make(chan struct{}, 1)
 	for i := range 6 {
-		c := client{address: l.Addr().String(), keeps: i%2 == 0, answered: answered, connected: connected, enough: enough}
+		c := poster{address: l.Addr().String(), keeps: i%2 == 0, answered: answered, connected: connected, enough: enough}
 		clients.Go(func() {
 			for {
 				conn, err := net.DialTimeout("tcp", c.address, 300*time.Millisecond)
@@ -77,15 +77,15 @@ func stopUnderLoad(t *testing.T, answered, connected *atomic.Int64) {
 	clients.Wait()
 }
 
-// client sends POSTs, which nobody would send again for it.
-type client struct {
+// poster sends POSTs, which nobody would send again for it.
+type poster struct {
 	address             string
 	keeps               bool // the connection, for the next request
 	answered, connected *atomic.Int64
 	enough              chan<- struct{} // told after some
 }
 
-func (c *client) use(conn net.Conn) error {
+func (c *poster) use(conn net.Conn) error {
 	defer conn.Close()
 	c.connected.Add(1)
 	answers := bufio.NewReader(conn)
