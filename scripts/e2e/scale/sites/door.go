@@ -2,16 +2,19 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"runtime"
+	"time"
 
 	"sallyport/agent/link"
 )
 
 // handler serves the report, and the application that agents are asked to
-// reach: a sign-in with a cookie, who is signed in, and an endless download.
+// reach: a sign-in with a cookie, who is signed in, an endless download, events, and
+// an answer that never comes.
 func handler(seen *observer, links []*link.Link, tunnels []int) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /report", func(w http.ResponseWriter, r *http.Request) {
@@ -41,6 +44,19 @@ func handler(seen *observer, links []*link.Link, tunnels []int) http.Handler {
 			}
 		}
 	})
+	mux.HandleFunc("GET /events", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		for n := 0; r.Context().Err() == nil; n++ {
+			if _, err := fmt.Fprintf(w, "data: %d\n\n", n); err != nil || http.NewResponseController(w).Flush() != nil {
+				return
+			}
+			select {
+			case <-r.Context().Done():
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	})
+	mux.HandleFunc("GET /never", func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	return mux
 }
 
