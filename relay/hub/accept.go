@@ -71,19 +71,21 @@ func (h *Hub) handshake(v *visitor) (*tunnel, error) {
 		return nil, err
 	}
 	rtt := time.Since(asked)
-	if !h.doorstep.proof(v.place) {
-		return nil, errDawdled
-	}
 
 	if !h.dialledUs(hello.RelayHost, v) {
 		return nil, refuse(proto.RefusedHost, 0, "The agent dialled %q, which is not the name of this relay.", hello.RelayHost)
 	}
 	ctx, cancel := context.WithDeadline(h.life, v.step())
 	defer cancel()
+	if !h.doorstep.proof(v.place) {
+		return nil, errDawdled
+	}
 	select {
 	case h.turns <- struct{}{}:
+		h.doorstep.turn(v.place)
 		defer func() { <-h.turns }()
 	case <-ctx.Done():
+		h.doorstep.turn(v.place)
 		return nil, refuse(proto.RefusedBusy, 5, "The relay can't keep up with the agents that are connecting.")
 	}
 	v.arrival = h.arriving(hello)

@@ -18,24 +18,28 @@ import (
 //
 // Strangers from many addresses who dawdle can't keep agents out either: once
 // the doorstep is full, whoever has stood there longest without a proof makes
-// room. An agent's comes within a round trip.
+// room. An agent's comes within a round trip. And where proofs have to wait for
+// long until they are looked at, nobody else is let in: waiting in vain costs more
+// than being told when to come again.
 type doorstep struct {
 	most, mostOfOne int
-	grace           time.Duration      // how long nobody is dismissed for
+	grace           time.Duration      // how long nobody is dismissed for, and proofs may wait
 	connects        *throttle.Throttle // nil: no limit
 	clock           func() time.Time
 
 	mu           sync.Mutex // guards the following
 	all          int
 	byAddress    map[string]int
-	dawdlers     list.List // of *place, in the order in which they came
+	dawdlers     list.List     // of *place, in the order in which they came
+	waiting      int           // for their turn, with a proof
+	waited       time.Duration // whose turn came last, or whose time was up
 	appointments appointments
 }
 
 // place is that of one visitor.
 type place struct {
 	address   string
-	since     time.Time
+	since     time.Time       // when it came, and then when its proof did
 	dawdles   *list.Element   // among the dawdlers; nil: its proof has come, or it was dismissed. Guarded by the doorstep's mu
 	dismissed context.Context // ends when another needs the place
 	dismiss   context.CancelFunc
@@ -64,12 +68,15 @@ func newDoorstep(opts Options) *doorstep {
 func (d *doorstep) enter(address string) (*place, *doorLimit) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	busy := d.waiting > 0 && d.waited > d.grace
 	var dawdler *place // who has to make room
-	if d.all >= d.most {
-		if dawdler = d.dawdler(); dawdler == nil {
-			return nil, &doorLimit{"busy", http.StatusServiceUnavailable, d.appointments.make(d.clock()),
-				"Too many agents are connecting at this moment."}
-		}
+	if !busy && d.all >= d.most {
+		dawdler = d.dawdler()
+		busy = dawdler == nil
+	}
+	if busy {
+		return nil, &doorLimit{"busy", http.StatusServiceUnavailable, d.appointments.make(d.clock()),
+			"Too many agents are connecting at this moment."}
 	}
 	if d.byAddress[address] >= d.mostOfOne {
 		return nil, &doorLimit{"handshakes_per_address", http.StatusTooManyRequests, d.appointments.make(d.clock()),
@@ -107,8 +114,8 @@ func (d *doorstep) dawdler() *place {
 	return p
 }
 
-// proof notes that a visitor's proof has come. It reports false where it came
-// too late.
+// proof notes that a visitor's proof has come, which waits for its turn then. It
+// reports false where it came too late.
 func (d *doorstep) proof(p *place) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -116,8 +123,18 @@ func (d *doorstep) proof(p *place) bool {
 		return false
 	}
 	d.dawdlers.Remove(p.dawdles)
-	p.dawdles = nil
+	p.dawdles, p.since = nil, time.Now()
+	d.waiting++
 	return true
+}
+
+// turn notes that the turn of a visitor's proof has come, or that it waits no
+// longer.
+func (d *doorstep) turn(p *place) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.waiting--
+	d.waited = time.Since(p.since)
 }
 
 // leave is for who entered; proved: it is an agent.
