@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -42,8 +43,9 @@ func TestRulesAreSuggestedFromALedgerThatMetAFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	rt := kept.Wrap(answering(http.StatusOK))
+	long := "http://erp.test/orders/" + strings.Repeat("a", 1800) // or a line might just end where the disk does
 	send := func() {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://erp.test/orders/17", nil)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, long, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
