@@ -60,6 +60,7 @@ type Callers interface {
 // Prober tests connections.
 type Prober interface {
 	Run(ctx context.Context, c *connection.Connection, requestID string, onStep func(probe.Step)) probe.Result
+	Compare(ctx context.Context, c *connection.Connection, places []probe.Place, signIn bool, requestID string, onReach func(int, probe.Reach)) probe.Comparison
 }
 
 // Gateway sends a request through a connection.

@@ -28,6 +28,7 @@ func describe(doc *huma.OpenAPI) {
 	}
 	// Schemas that only hand-written answers name.
 	doc.Components.Schemas.Schema(reflect.TypeFor[probe.Result](), true, "")
+	doc.Components.Schemas.Schema(reflect.TypeFor[probe.Comparison](), true, "")
 	// Huma's own error, which no call answers with: see ownProblems.
 	delete(doc.Components.Schemas.Map(), "ErrorModel")
 	delete(doc.Components.Schemas.Map(), "ErrorDetail")
@@ -41,6 +42,8 @@ func describe(doc *huma.OpenAPI) {
 	require(doc, "Agent", "id", "name", "status", "instances", "usedBy", "createdAt")
 	require(doc, "Problem", "type", "title", "status", "code", "detail")
 	require(doc, "TestResult", "ok", "durationMs", "steps")
+	require(doc, "TestComparison", "places", "durationMs")
+	require(doc, "TestReach", "mode", "name", "status", "reached", "message")
 	require(doc, "TestStep", "name", "status", "message", "startMs", "durationMs")
 	if s := doc.Components.Schemas.Map()["Connection"]; s != nil {
 		s.Examples = []any{exampleConnection()}

@@ -40,6 +40,8 @@ func (h *handler) routes() {
 	route(h, "PUT", "/connections/{id}", connections, "Replace a connection", 200, h.updateConnection)
 	route(h, "DELETE", "/connections/{id}", connections, "Delete a connection", 204, h.deleteConnection)
 	route(h, "POST", "/connections/{id}/test", connections, "Test a saved connection, or edits of it", 200, h.testSaved, testAnswers)
+	route(h, "POST", "/connections/compare", connections, "Compare from where a connection that is not saved is reached", 200, h.compareDraft, compareAnswers)
+	route(h, "POST", "/connections/{id}/compare", connections, "Compare from where a saved connection, or edits of it, is reached", 200, h.compareSaved, compareAnswers)
 	route(h, "GET", "/connections/{id}/session", connections, "Read the stored session, without its cookies' values", 200, h.readSession)
 	route(h, "DELETE", "/connections/{id}/session", connections, "Sign out: forget the stored session", 204, h.dropSession)
 

@@ -43,6 +43,20 @@ func coverage() map[string][]covered {
 			{in: connections, events: true, call: func(ctx context.Context, c *Client) error { _, err := c.TestConnection(ctx, draft, step); return err }}},
 		"POST /connections/{id}/test": {{out: result, call: func(ctx context.Context, c *Client) error { _, err := c.TestSaved(ctx, "1", nil); return err }},
 			{in: connections, events: true, call: func(ctx context.Context, c *Client) error { _, err := c.TestConnection(ctx, saved, step); return err }}},
+		"POST /connections/compare": {{in: connections, out: reflect.TypeFor[TestComparison](), call: func(ctx context.Context, c *Client) error {
+			_, err := c.CompareConnection(ctx, draft, CompareOptions{SignIn: true, AgentIDs: []string{"2", "3"}})
+			return err
+		}}, {in: connections, events: true, call: func(ctx context.Context, c *Client) error {
+			_, err := c.CompareConnection(ctx, draft, CompareOptions{OnPlace: func(TestReach) {}})
+			return err
+		}}},
+		"POST /connections/{id}/compare": {{out: reflect.TypeFor[TestComparison](), call: func(ctx context.Context, c *Client) error {
+			_, err := c.CompareSaved(ctx, "1", CompareOptions{SignIn: true, AgentIDs: []string{"2"}})
+			return err
+		}}, {in: connections, events: true, call: func(ctx context.Context, c *Client) error {
+			_, err := c.CompareConnection(ctx, saved, CompareOptions{OnPlace: func(TestReach) {}})
+			return err
+		}}},
 		"POST /connections/import": {{in: reflect.TypeFor[Recording](), out: reflect.TypeFor[Imported](), call: func(ctx context.Context, c *Client) error {
 			_, err := c.ImportConnection(ctx, Recording{Curl: "curl"})
 			return err
@@ -126,7 +140,7 @@ func TestTypesAreThoseOfTheDocument(t *testing.T) {
 		success := slices.MinFunc(slices.Collect(maps.Keys(responses)), strings.Compare)
 		out, _ := responses[success].(map[string]any)
 		for _, c := range calls {
-			if c.in != nil || !strings.HasSuffix(op, "{id}/test") { // whose body may be left out
+			if c.in != nil || !strings.HasSuffix(op, "{id}/test") && !strings.HasSuffix(op, "{id}/compare") { // whose body may be left out
 				check(in, "application/json", c.in, op+" body")
 			}
 			if c.events {
