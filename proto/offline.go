@@ -25,6 +25,7 @@ const (
 	CauseBusy           OfflineCause = "relay_busy"           // 429, 502, 503 or 504
 	CauseNotRelay       OfflineCause = "not_a_relay"          // another server, or a login page of the network
 	CauseRefused        OfflineCause = "refused"              // the relay refused this machine; Detail has the code
+	CauseSuperseded     OfflineCause = "superseded"           // another agent that has the same identity took its place
 	CauseConnectionLost OfflineCause = "connection_lost"      // the connection broke, and the next one worked
 )
 

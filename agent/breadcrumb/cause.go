@@ -7,6 +7,7 @@ import (
 	"unicode"
 
 	"sallyport/agent/egress"
+	"sallyport/agent/link"
 	"sallyport/proto"
 )
 
@@ -31,6 +32,8 @@ func CauseOf(err error) (proto.OfflineCause, string) {
 	var refused *proto.Refused
 	var dial *egress.DialError
 	switch {
+	case errors.As(err, new(*link.SupersededError)):
+		return proto.CauseSuperseded, printable(err.Error())
 	case errors.As(err, &refused):
 		return proto.CauseRefused, printable(string(refused.Code) + ": " + refused.Text)
 	case errors.As(err, &dial):

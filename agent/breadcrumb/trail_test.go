@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"sallyport/agent/egress"
+	"sallyport/agent/link"
 	"sallyport/proto"
 )
 
@@ -244,6 +245,7 @@ func TestCauses(t *testing.T) {
 		{&egress.DialError{Fault: egress.FaultTLS, Text: "no trust\n\x00 in it" + strings.Repeat("x", 1000)}, proto.CauseCertificate, "no trust in it"},
 		{&egress.DialError{Fault: egress.FaultPortal}, proto.CauseNotRelay, ""},
 		{&proto.Refused{Code: proto.RefusedUnknown, Text: "Enrol it again."}, proto.CauseRefused, "Enrol it again."},
+		{&link.SupersededError{By: "erp2 at 192.0.2.7:4711"}, proto.CauseSuperseded, "on erp2 at 192.0.2.7:4711"},
 	} {
 		cause, detail := CauseOf(c.err)
 		if cause != c.want || !strings.Contains(detail, c.detail) || len(detail) > proto.MaxOfflineDetail {

@@ -283,8 +283,7 @@ func (l *Link) keep(ctx context.Context, t *tunnel, backoff *retry.Backoff) (tim
 		wait := backoff.Next()
 		l.status.failed(t.slot, t.why(), l.opts.Clock().Add(wait))
 		l.changed(t.why())
-		l.log.Warn("tunnel down", zap.Int("slot", t.slot), zap.String("tunnel", t.welcome.TunnelID),
-			zap.Duration("lived", lived), zap.Error(t.why()), zap.Duration("retryIn", wait))
+		l.logDown(t, lived, wait)
 		return wait, nil
 	case within := <-t.drain:
 		backoff.Succeeded(l.opts.Clock().Sub(t.since))
@@ -331,6 +330,15 @@ func (l *Link) delay(err error, backoff *retry.Backoff) time.Duration {
 		wait += min(dial.RetryAfter, egress.MaxRetryAfter)
 	}
 	return wait
+}
+
+func (l *Link) logDown(t *tunnel, lived, wait time.Duration) {
+	level, why := zap.WarnLevel, t.why()
+	if errors.As(why, new(*SupersededError)) { // this will not heal by itself
+		level = zap.ErrorLevel
+	}
+	l.log.Log(level, "tunnel down", zap.Int("slot", t.slot), zap.String("tunnel", t.welcome.TunnelID),
+		zap.Duration("lived", lived), zap.Error(why), zap.Duration("retryIn", wait))
 }
 
 func (l *Link) logFailure(slot int, err error, wait time.Duration) {

@@ -211,7 +211,7 @@ func (t *tunnel) finish() {
 // why says why the tunnel ended.
 func (t *tunnel) why() error {
 	if t.conn.ClosedInOrder() {
-		return errors.New("the relay closed the tunnel")
+		return farewell(t.conn.Farewell())
 	}
 	if cause := t.conn.Cause(); cause != nil {
 		var timeout interface{ Timeout() bool }

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -90,8 +91,10 @@ type Conn struct {
 	texts    [][]byte   // text messages that are to be sent
 	flushing bool       // a goroutine is sending
 	closed   bool
-	err      error // why nothing can be sent any more
-	cause    error // what ended the connection first, unless Close did
+	err      error                 // why nothing can be sent any more
+	cause    error                 // what ended the connection first, unless Close did
+	bye      []byte                // what Close says; nil: that this end goes away
+	heard    *websocket.CloseError // what the other end said when it closed; nil: nothing
 	pinged   time.Time
 
 	resting  *resting // nil: a goroutine reads
@@ -184,10 +187,11 @@ func (c *Conn) readFailed(err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case websocket.IsCloseError(err, websocket.CloseNormalClosure, websocket.CloseGoingAway):
+	case closedInOrder(err):
 		// The answer to a close of ours says nothing of what the other end
 		// was still about to write.
 		c.clean.Store(!c.closed)
+		c.heard = err.(*websocket.CloseError)
 		c.readErr = io.EOF
 	case c.closed:
 		c.readErr = net.ErrClosed
@@ -199,6 +203,36 @@ func (c *Conn) readFailed(err error) error {
 	}
 	c.message = nil
 	return c.readErr
+}
+
+// closedInOrder reports whether err is that the other end closed in order. Codes
+// from 4000 on are private ones (RFC 6455, section 7.4.2).
+func closedInOrder(err error) bool {
+	closed, ok := err.(*websocket.CloseError)
+	return ok && (closed.Code == websocket.CloseNormalClosure || closed.Code == websocket.CloseGoingAway || closed.Code >= 4000)
+}
+
+// Farewell is what the other end said when it closed; 0 where it said nothing.
+func (c *Conn) Farewell() (code int, text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.heard == nil {
+		return 0, ""
+	}
+	return c.heard.Code, c.heard.Text
+}
+
+// SayAtClose has Close say why, in place of a mere CloseGoingAway: once, since
+// who closes first decides. Of the text 123 bytes are sent.
+func (c *Conn) SayAtClose(code int, text string) {
+	if most := 123; len(text) > most { // RFC 6455, section 5.5
+		text = strings.ToValidUTF8(text[:most-len("…")], "") + "…"
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.bye == nil {
+		c.bye = websocket.FormatCloseMessage(code, text)
+	}
 }
 
 // Cause is what broke the connection; nil while it stands, and where one of
@@ -240,8 +274,11 @@ func (c *Conn) Close() error {
 		if c.cause != nil { // nothing will get through
 			c.closeSocket()
 		}
-		// From here on each message gets closeGrace only; see flush.
+		// From here on each message gets closeGrace only; see flush. A message whose
+		// sending begins in this very moment may yet set a later deadline of its own:
+		// that ends with the socket.
 		_ = c.ws.NetConn().SetWriteDeadline(time.Now().Add(closeGrace))
+		late := time.AfterFunc(2*closeGrace, c.closeSocket)
 		if (len(c.pending) > 0 || len(c.texts) > 0) && c.cause == nil {
 			c.startFlush()
 		}
@@ -249,10 +286,13 @@ func (c *Conn) Close() error {
 		for c.flushing {
 			c.changed.Wait()
 		}
-		whole := c.err == nil && c.cause == nil
+		late.Stop()
+		whole, bye := c.err == nil && c.cause == nil, c.bye
 		c.mu.Unlock()
 		if whole {
-			bye := websocket.FormatCloseMessage(websocket.CloseGoingAway, "")
+			if bye == nil {
+				bye = websocket.FormatCloseMessage(websocket.CloseGoingAway, "")
+			}
 			if c.ws.WriteControl(websocket.CloseMessage, bye, time.Now().Add(closeGrace)) == nil {
 				c.awaitPeer()
 			}

@@ -16,7 +16,7 @@ type Happening struct {
 	Online     bool      `json:"online" doc:"Whether it came online, or went offline."`
 	At         time.Time `json:"at"`
 	Reason     string    `json:"reason,omitempty" doc:"Why it went offline, as the relay saw it, for a person."`
-	Cause      string    `json:"cause,omitempty" example:"rebooted" doc:"Why it was offline, as the machine found out itself: stopped, crashed, rebooted, slept, no_network, relay_name_not_found, relay_unreachable, certificate, proxy, proxy_auth, denied, relay_busy, not_a_relay, refused or connection_lost; more may be added. Left out until it is back and has said so."`
+	Cause      string    `json:"cause,omitempty" example:"rebooted" doc:"Why it was offline, as the machine found out itself: stopped, crashed, rebooted, slept, no_network, relay_name_not_found, relay_unreachable, certificate, proxy, proxy_auth, denied, relay_busy, not_a_relay, refused, superseded or connection_lost; more may be added. Left out until it is back and has said so."`
 	Detail     string    `json:"detail,omitempty" doc:"Of the cause, for a person."`
 }
 

@@ -46,6 +46,7 @@ func (h *Hub) register(t *tunnel, a *arrival) error {
 		if old.hello.Run == t.hello.Run {
 			old.leave("another tunnel of the same machine took its place")
 		} else {
+			old.conn.SayAtClose(proto.CloseSuperseded, t.hello.Hostname+" at "+t.remote)
 			old.leave("the agent was started anew, or a copy of it elsewhere, and took its place")
 		}
 	}

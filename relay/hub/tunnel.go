@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gorilla/websocket"
 	"go.uber.org/zap"
 
 	"sallyport/internal/mux"
@@ -161,13 +162,14 @@ func (t *tunnel) end() string {
 	}
 }
 
-// close ends the tunnel from this end.
+// close ends the tunnel from this end, and tells the agent why.
 func (t *tunnel) close(reason string) {
 	t.mu.Lock()
 	if t.reason == "" {
 		t.reason = reason
 	}
 	t.mu.Unlock()
+	t.conn.SayAtClose(websocket.CloseGoingAway, reason)
 	_ = t.session.Close()
 }
 

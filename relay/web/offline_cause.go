@@ -24,6 +24,7 @@ func causeText(e registry.Happening) string {
 		proto.CauseBusy:           "The relay, or what stands before it, was busy",
 		proto.CauseNotRelay:       "Another server answered in place of the relay",
 		proto.CauseRefused:        "The relay refused the machine",
+		proto.CauseSuperseded:     "Another machine that has the same identity took its place",
 		proto.CauseConnectionLost: "The connection broke",
 	}[proto.OfflineCause(e.Cause)]
 	if words == "" {
