@@ -46,9 +46,12 @@ const MaxCaller = 200
 const (
 	// HeaderTiming is a Timing; see FormatTiming.
 	HeaderTiming = "Sallyport-Timing"
-	// HeaderError is the Code of an answer that Sallyport made itself. It is
-	// the one field of the prefix that callers of the relay see.
+	// HeaderError is the Code of an answer that Sallyport made itself. Callers
+	// of the relay see it.
 	HeaderError = "Sallyport-Error"
+	// HeaderAttempts is how often a request was tried, where its connection lets
+	// it be tried more than once. Callers see it, too.
+	HeaderAttempts = "Sallyport-Attempts"
 	// HeaderStarted marks the informational response (102) by which the agent
 	// says that it has begun to send the request to the target.
 	HeaderStarted = "Sallyport-Started"

@@ -22,6 +22,7 @@ import (
 	"sallyport/relay/connection"
 	"sallyport/relay/edge"
 	"sallyport/relay/event"
+	"sallyport/relay/gateway"
 	"sallyport/relay/probe"
 	"sallyport/relay/registry"
 	"sallyport/relay/session"
@@ -65,7 +66,7 @@ type Prober interface {
 
 // Gateway sends a request through a connection.
 type Gateway interface {
-	Serve(w http.ResponseWriter, r *http.Request, c *connection.Connection, rawPath, rawQuery, requestID string)
+	Serve(w http.ResponseWriter, r *http.Request, c *connection.Connection, caller gateway.Caller, rawPath, rawQuery, requestID string)
 }
 
 // Sessions are the stored sessions of connections.

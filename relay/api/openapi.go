@@ -106,7 +106,8 @@ func (h *handler) describeProxy() {
 				"default": {
 					Description: "The application's answer, whatever it is, or a problem with Sallyport-Error.",
 					Headers: map[string]*huma.Param{
-						"Server-Timing":      {Schema: &huma.Schema{Type: huma.TypeString}, Description: "Where the time went: total, held, tunnel, dns, connect, tls, wait."},
+						"Server-Timing":      {Schema: &huma.Schema{Type: huma.TypeString}, Description: "Where the time went: total, queue, retry, held, tunnel, dns, connect, tls, wait."},
+						"Sallyport-Attempts": {Schema: &huma.Schema{Type: huma.TypeInteger}, Description: "How often the request was tried, where the connection lets it be tried more than once."},
 						"Preference-Applied": {Schema: &huma.Schema{Type: huma.TypeString}, Description: "wait=SECONDS, where that preference was heeded."},
 						"Retry-After":        {Schema: &huma.Schema{Type: huma.TypeInteger}, Description: "With agent_offline, agent_paused, too_many_requests and sign_in_failed: when to try again, in seconds."},
 						"Sallyport-Error":    {Schema: &huma.Schema{Type: huma.TypeString}, Description: "Only on answers that the relay or the agent made itself: the problem's code."},

@@ -5,9 +5,9 @@ import (
 	"net/url"
 	"strings"
 
-	"sallyport/proto"
 	"sallyport/relay/account"
 	"sallyport/relay/edge"
+	"sallyport/relay/gateway"
 )
 
 // proxied takes the path of a request through a connection apart, without
@@ -42,7 +42,6 @@ func (h *handler) proxy(w http.ResponseWriter, r *http.Request, actor account.Ac
 		h.refuse(w, r, h.problemOf(r.Context(), err))
 		return
 	}
-	w.Header().Del("Cache-Control")                                               // the application's to say
-	r.Header[proto.HeaderCaller] = []string{proto.Caller(actor.Kind, actor.Name)} // whatever came from outside
-	h.Gateway.Serve(w, r, c, rest, r.URL.RawQuery, edge.RequestID(r.Context()))
+	w.Header().Del("Cache-Control") // the application's to say
+	h.Gateway.Serve(w, r, c, gateway.Caller{Kind: actor.Kind, ID: actor.ID, Name: actor.Name}, rest, r.URL.RawQuery, edge.RequestID(r.Context()))
 }

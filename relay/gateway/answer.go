@@ -79,6 +79,7 @@ func (p *passage) writeHeader(resp *http.Response) {
 	h.Add("Content-Security-Policy", "sandbox")
 	h.Add("Server-Timing", p.serverTiming())
 	p.tellApplied(h)
+	p.tellAttempts(h)
 	p.closeUnread()
 	p.w.WriteHeader(resp.StatusCode)
 }

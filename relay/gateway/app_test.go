@@ -69,7 +69,7 @@ func newSite(t testing.TB, log *zap.Logger) *site {
 	s.gateway = New(Options{Roads: s.roads, Sessions: s.keeper, Log: log, Registerer: s.requests})
 	s.relay = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Request-Id", "req-1")
-		s.gateway.Serve(w, r, s.c, strings.TrimPrefix(r.URL.EscapedPath(), prefix), r.URL.RawQuery, "req-1")
+		s.gateway.Serve(w, r, s.c, Caller{Kind: "token", ID: r.Header.Get("X-Caller"), Name: "test"}, strings.TrimPrefix(r.URL.EscapedPath(), prefix), r.URL.RawQuery, "req-1")
 	}))
 	t.Cleanup(s.relay.Close)
 	return s

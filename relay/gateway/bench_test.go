@@ -35,6 +35,6 @@ func BenchmarkSmallGet(b *testing.B) {
 	r.Header.Set("User-Agent", "bench")
 	b.ReportAllocs()
 	for b.Loop() {
-		g.Serve(httptest.NewRecorder(), r, c, "/orders", "open=1", "req-1")
+		g.Serve(httptest.NewRecorder(), r, c, Caller{Kind: "token", ID: "tok_1", Name: "bench"}, "/orders", "open=1", "req-1")
 	}
 }

@@ -23,7 +23,6 @@ func (p *passage) withFields() *proto.Error {
 	if large != nil {
 		return large
 	}
-	_ = http.NewResponseController(p.w).EnableFullDuplex() // see prepare
 	whole, err := io.ReadAll(io.LimitReader(body, connection.MaxFieldsBody+1))
 	if err != nil {
 		return p.failure(err)
@@ -37,7 +36,7 @@ func (p *passage) withFields() *proto.Error {
 		return p.failure(err)
 	}
 	if len(with) > 0 {
-		p.body, p.length, p.fields = newReplay(bytes.NewReader(with), false), int64(len(with)), string(with)
+		p.body, p.length, p.fields = newReplay(bytes.NewReader(with), p.c.Requests.Retry.Any()), int64(len(with)), string(with)
 	}
 	return nil
 }

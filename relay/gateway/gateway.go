@@ -4,9 +4,9 @@
 //
 // An application's answer is passed on as it is. An answer of the gateway's own
 // is a problem document (RFC 9457) with the header field Sallyport-Error.
-// It never follows redirects, never sends a request twice unless the
-// application has said that it did not act on the first, and never shows a
-// cookie of the session to the caller.
+// It never follows redirects, never sends a request twice unless that is safe
+// (see mayRepeat, and session renewal), and never shows a cookie of the session
+// to the caller.
 package gateway
 
 import (
@@ -41,6 +41,7 @@ type Gateway struct {
 	log      *zap.Logger
 	metrics  *metrics
 	maxBody  int64
+	lanes    lanes
 }
 
 // New returns a Gateway. It panics where its metrics are registered already,
@@ -56,12 +57,13 @@ func New(o Options) *Gateway {
 	return g
 }
 
-// Serve sends r, whose proto.HeaderCaller its door has set, to the path and query, both as they stood on the wire, below
-// the connection's base URI, and w the application's answer. Where the answer
-// breaks off after its header was sent on, Serve panics with
+// Serve sends r in the caller's name to the path and query, both as they stood
+// on the wire, below the connection's base URI, and w the application's answer.
+// Where the answer breaks off after its header was sent on, Serve panics with
 // http.ErrAbortHandler, so that the caller sees it break off too.
-func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request, c *connection.Connection, rawPath, rawQuery, requestID string) {
-	p := &passage{g: g, w: w, r: r, ctx: r.Context(), c: c, rawPath: rawPath, requestID: requestID, start: time.Now()}
+func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request, c *connection.Connection, caller Caller, rawPath, rawQuery, requestID string) {
+	p := &passage{g: g, w: w, r: r, ctx: r.Context(), c: c, caller: caller, rawPath: rawPath, requestID: requestID, start: time.Now()}
+	defer p.endTurn()
 	g.metrics.inFlight.Inc()
 	result, complete := p.run(rawQuery)
 	p.body.finish(p.interrupt)

@@ -23,6 +23,7 @@ type passage struct {
 	r         *http.Request
 	ctx       context.Context // r's
 	c         *connection.Connection
+	caller    Caller
 	rawPath   string
 	requestID string
 	start     time.Time
@@ -40,6 +41,12 @@ type passage struct {
 	timing proto.Timing
 
 	answered time.Time // when the answer's header came
+
+	lane     *lane // nil: the connection has no limits
+	hasTurn  bool
+	queued   time.Duration // waiting for the turn
+	tries    int
+	retrying time.Duration // from the first try to the beginning of the last
 
 	ahead   *ahead        // nil: the body is not read before it is asked for
 	limit   *limitedBody  // nil: none, or none is needed
@@ -80,13 +87,16 @@ func (p *passage) answer(rawQuery string) (*http.Response, *proto.Error) {
 	if err := p.prefer(); err != nil {
 		return nil, err
 	}
+	if err := p.takeTurn(); err != nil {
+		return nil, p.noTurn(err)
+	}
 	if err := p.timed(func(ctx context.Context) (err error) {
 		p.held, err = p.g.sessions.Current(ctx, p.sessionRoad(), p.c, p.requestID)
 		return err
 	}); err != nil {
 		return nil, err
 	}
-	resp, failure := p.send()
+	resp, failure := p.deliver()
 	if failure != nil {
 		return nil, failure
 	}
@@ -120,7 +130,7 @@ func (p *passage) renewed(first *http.Response, why string) (*http.Response, *pr
 		return p.unaccepted(first, "The session had ended. A new one has been signed in, but the body of this request is too long to be sent again.")
 	}
 	discard(first)
-	resp, failure := p.send()
+	resp, failure := p.deliver()
 	if failure != nil {
 		return nil, failure
 	}
@@ -166,16 +176,12 @@ func (p *passage) prepare(rawQuery string) *proto.Error {
 		return p.withFields()
 	}
 	if p.r.ContentLength != 0 && p.r.Body != nil && p.r.Body != http.NoBody {
-		// Otherwise net/http reads the body to its end before it lets us
-		// answer. Where the server can't do it (HTTP/2 does it by itself), the
-		// answer waits, and that is all.
-		_ = http.NewResponseController(p.w).EnableFullDuplex()
-		keep := p.c.Auth.Type.Repeats() && p.r.ContentLength <= replayLimit
+		keep := (p.c.Auth.Type.Repeats() || p.c.Requests.Retry.Any()) && p.r.ContentLength <= replayLimit
 		body, large := p.limited()
 		if large != nil {
 			return large
 		}
-		if _, waits := p.rt.(road.Patient); waits && p.r.Header["Expect"] == nil {
+		if _, waits := p.rt.(road.Patient); (waits || p.c.Requests.Limits.Any()) && p.r.Header["Expect"] == nil {
 			p.ahead = newAhead(body)
 			body = p.ahead
 		}
@@ -206,6 +212,13 @@ func (p *passage) timed(part func(context.Context) error) *proto.Error {
 
 // send sends the request once, by the session held.
 func (p *passage) send() (*http.Response, *proto.Error) {
+	if p.tries++; p.tries == 1 && p.body != nil {
+		// Otherwise net/http reads the body to its end before it lets us
+		// answer. Where the server can't do it (HTTP/2 does it by itself), the
+		// answer waits, and that is all. Not before: who answers without
+		// having sent leaves it to net/http to read a short body.
+		_ = http.NewResponseController(p.w).EnableFullDuplex()
+	}
 	req, err := p.request()
 	if err != nil {
 		return nil, p.failure(err)

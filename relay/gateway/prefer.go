@@ -26,6 +26,9 @@ func (p *passage) prefer() *proto.Error {
 		return nil
 	}
 	wait = min(wait, patient.MostWait())
+	if !p.deadline.IsZero() {
+		wait = max(min(wait, time.Until(p.deadline)), 0)
+	}
 	p.applied = "wait=" + strconv.FormatInt(int64(wait/time.Second), 10)
 	held, err := patient.Await(p.ctx, wait)
 	p.awaited += held

@@ -59,6 +59,7 @@ func (p *passage) refuse(e *proto.Error) {
 		h.Set("Retry-After", seconds)
 	}
 	p.tellApplied(h)
+	p.tellAttempts(h)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	p.closeUnread()
 	p.w.WriteHeader(status)

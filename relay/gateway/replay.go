@@ -25,6 +25,7 @@ type replay struct {
 	mu   sync.Mutex // guards the following
 	kept []byte
 	lost bool // more than replayLimit was read, or nothing is kept at all
+	read bool // something was, or is just being
 	end  error
 	last *attempt
 }
@@ -58,7 +59,7 @@ func (b *replay) rewind() bool {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.lost {
+	if b.lost && b.read {
 		return false
 	}
 	if b.last != nil {
@@ -115,6 +116,9 @@ func (a *attempt) Read(p []byte) (int, error) {
 	if n, err, done := a.fromKept(p); done {
 		return n, err
 	}
+	b.mu.Lock()
+	b.read = true
+	b.mu.Unlock()
 	n, err := b.src.Read(p)
 	b.mu.Lock()
 	defer b.mu.Unlock()

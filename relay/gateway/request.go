@@ -75,8 +75,8 @@ func (p *passage) request() (*http.Request, error) {
 	}
 	road.AddCookies(req, p.held.Jar)
 	road.SetOptions(req, p.requestID, p.c.ID)
-	if who := p.r.Header[proto.HeaderCaller]; len(who) == 1 {
-		req.Header[proto.HeaderCaller] = who
+	if p.caller.Kind != "" {
+		req.Header[proto.HeaderCaller] = []string{proto.Caller(p.caller.Kind, p.caller.Name)}
 	}
 	if p.applied != "" {
 		req.Header[proto.HeaderWait] = []string{strconv.FormatInt(p.wait.Milliseconds(), 10)}

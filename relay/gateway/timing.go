@@ -22,6 +22,8 @@ func (p *passage) serverTiming() string {
 		buf = strconv.AppendFloat(buf, float64(d)/float64(time.Millisecond), 'f', 3, 64)
 	}
 	add("total", max(time.Since(p.start), 1))
+	add("queue", p.queued)
+	add("retry", p.retrying)
 	add("held", p.awaited+p.timing.Held)
 	add("tunnel", p.timing.Tunnel)
 	add("dns", p.timing.DNS)

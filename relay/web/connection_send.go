@@ -16,6 +16,7 @@ import (
 	"sallyport/relay/account"
 	"sallyport/relay/connection"
 	"sallyport/relay/edge"
+	"sallyport/relay/gateway"
 	"sallyport/relay/probe"
 )
 
@@ -88,17 +89,16 @@ func (h *handler) sendRequest(w http.ResponseWriter, r *http.Request, actor acco
 		send.PathError = fault
 		return h.connectionPage(w, r, actor, http.StatusUnprocessableEntity, connectionExtras{send: send})
 	}
-	request.Header[proto.HeaderCaller] = []string{proto.Caller(actor.Kind, actor.Name)}
 	recorded := &recorder{header: http.Header{}}
 	start := h.Clock()
-	h.serveThrough(recorded, request, c, path, query, edge.RequestID(r.Context()))
+	h.serveThrough(recorded, request, c, gateway.Caller{Kind: actor.Kind, ID: actor.ID, Name: actor.Name}, path, query, edge.RequestID(r.Context()))
 	send.Answer = recorded.answer(float64(h.Clock().Sub(start).Microseconds()) / 1000)
 	return h.connectionPage(w, r, actor, http.StatusOK, connectionExtras{send: send})
 }
 
 // serveThrough calls the gateway, which ends by a panic where an answer was
 // cut: here because no more of it is shown, or because it broke off.
-func (h *handler) serveThrough(w *recorder, r *http.Request, c *connection.Connection, path, query, requestID string) {
+func (h *handler) serveThrough(w *recorder, r *http.Request, c *connection.Connection, caller gateway.Caller, path, query, requestID string) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			if fault != http.ErrAbortHandler {
@@ -107,7 +107,7 @@ func (h *handler) serveThrough(w *recorder, r *http.Request, c *connection.Conne
 			w.cut = true
 		}
 	}()
-	h.Gateway.Serve(w, r, c, path, query, requestID)
+	h.Gateway.Serve(w, r, c, caller, path, query, requestID)
 }
 
 // request is what the panel describes; fault says what is wrong with its path.
@@ -239,7 +239,7 @@ func serverTiming(value string) []bar {
 			ms[name], _ = strconv.ParseFloat(duration, 64)
 		}
 	}
-	bars := waterfallOf(ms["total"]-ms["signin"], probe.Timing{DNSMs: ms["dns"], ConnectMs: ms["connect"], TLSMs: ms["tls"], WaitMs: ms["wait"], TunnelMs: ms["tunnel"]})
+	bars := waterfallOf(ms["total"]-ms["signin"]-ms["queue"]-ms["retry"], probe.Timing{DNSMs: ms["dns"], ConnectMs: ms["connect"], TLSMs: ms["tls"], WaitMs: ms["wait"], TunnelMs: ms["tunnel"]})
 	return bars
 }
 
