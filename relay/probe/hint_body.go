@@ -93,6 +93,10 @@ func (e evidence) protections() *advice {
 	if e.step == StepSignIn {
 		return &advice{ID: "csrf", Text: "The application protects its sign-in by a token (CSRF) that it gives out beforehand. Describe a first request that fetches it, and put the token's value into the body or a header of the sign-in."}
 	}
+	if t := e.c.Auth.Type; t != connection.AuthNone && !t.SignsIn() && e.c.Ping.Method == http.MethodGet {
+		// Syncthing answers a wrong API key so.
+		return &advice{ID: "credentials", Text: "The application takes this for a request of its own pages, which needs a token against forged ones (CSRF): it did not recognise the credentials. Check them, and the name of the header or parameter that they are sent in."}
+	}
 	return &advice{ID: "csrf", Text: "The application wants a token against forged requests (CSRF) with this one. Use a ping by GET, which needs none, or fetch the token by a first request of the sign-in and send it as a header.", Fix: e.pingByGET()}
 }
 

@@ -95,6 +95,9 @@ func TestHints(t *testing.T) {
 			http.Error(w, "CSRF verification failed. Request aborted.", 403)
 		}), same, StepSignIn, "sign_in_failed", "csrf", []string{"first request"}, ""},
 		{"SAP wants a token", ping(answerStatus(403, "X-CSRF-Token", "Required")), func(c *connection.Connection) { c.Ping.Method = "POST" }, StepPing, "", "csrf", nil, "ping.method=GET"},
+		{"a token that is taken for no token at all", ping(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "CSRF Error", 403) }), func(c *connection.Connection) {
+			c.Auth = connection.Auth{Type: connection.AuthToken, Token: &connection.TokenAuth{Name: "X-API-Key", Token: "another"}}
+		}, StepPing, "", "credentials", []string{"did not recognise the credentials"}, ""},
 		// redirects that take something away
 		{"a slash turns POST into GET", slashes(good(), http.StatusMovedPermanently), same, StepSignIn, "sign_in_failed", "slash-redirect", []string{"with a slash", "turns POST into GET"}, "auth.cookie.uri=/in/"},
 		{"a ping of POST loses its slash", pingMoved("/api/me/", "/api/me", http.StatusFound), func(c *connection.Connection) { c.Ping.Method, c.Ping.URI = "POST", "/me/?a=1" }, StepPing, "", "slash-redirect", []string{"without a slash"}, "ping.uri=/me?a=1"},
