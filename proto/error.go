@@ -22,6 +22,7 @@ const (
 	CodeTargetUnreachable Code = "target_unreachable" // no route, reset, or an answer that is not HTTP
 	CodeTargetTimeout     Code = "target_timeout"     // the target took longer than the request's deadline
 	CodeSignInFailed      Code = "sign_in_failed"     // the application did not accept the sign-in
+	CodeSignInNeeded      Code = "sign_in_needed"     // a person has to sign in with the application first
 	CodeSecretUnavailable Code = "secret_unavailable" // a secret of the agent can't be had, or not be used there
 	CodeSessionEnded      Code = "session_ended"      // the application's session ended, and the request could not be sent again
 	CodeAddressForbidden  Code = "address_forbidden"  // cloud mode to a private, loopback or link-local address
@@ -44,7 +45,7 @@ func (c Code) Status() int {
 		return http.StatusServiceUnavailable
 	case CodePolicyDenied, CodeAddressForbidden, CodeForbidden:
 		return http.StatusForbidden
-	case CodeTargetDNS, CodeTargetRefused, CodeTargetTLS, CodeTargetUnreachable, CodeSignInFailed, CodeSessionEnded, CodeSecretUnavailable, CodeTunnelLost:
+	case CodeTargetDNS, CodeTargetRefused, CodeTargetTLS, CodeTargetUnreachable, CodeSignInFailed, CodeSignInNeeded, CodeSessionEnded, CodeSecretUnavailable, CodeTunnelLost:
 		return http.StatusBadGateway
 	case CodeTargetTimeout:
 		return http.StatusGatewayTimeout

@@ -21,6 +21,7 @@ import (
 	"sallyport/proto"
 	"sallyport/relay/account"
 	"sallyport/relay/api"
+	"sallyport/relay/authorize"
 	"sallyport/relay/config"
 	"sallyport/relay/download"
 	"sallyport/relay/edge"
@@ -130,7 +131,8 @@ func build(ctx context.Context, c *config.Config, public *url.URL, log *zap.Logg
 	})
 	pages, err := web.New(web.Options{
 		Accounts: r.accounts, Browser: r.browser, Registry: reg, Prober: prober, Gateway: passage, Sessions: sessions,
-		PublicURL: public, Clock: time.Now, Log: log.Named("web"),
+		Authorizer: authorize.New(authorize.Options{Connections: reg, Sessions: sessions, Roads: roads, Sealer: vault, PublicURL: public, Clock: time.Now}),
+		PublicURL:  public, Clock: time.Now, Log: log.Named("web"),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("pages: %w", err)

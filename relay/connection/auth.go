@@ -15,18 +15,19 @@ const (
 	AuthToken  AuthType = "token"
 	AuthCustom AuthType = "custom"
 	AuthCookie AuthType = "cookie"
+	AuthOAuth2 AuthType = "oauth2"
 	AuthDigest AuthType = "digest"
 )
 
 // AuthTypes lists the types in the order in which a form offers them.
 func AuthTypes() []AuthType {
-	return []AuthType{AuthCookie, AuthNone, AuthBasic, AuthToken, AuthCustom, AuthDigest}
+	return []AuthType{AuthCookie, AuthNone, AuthBasic, AuthToken, AuthCustom, AuthOAuth2, AuthDigest}
 }
 
 // SignsIn reports whether connections of this type have sessions: they sign in
 // before the first request, and again when the application no longer accepts
 // what came of it.
-func (t AuthType) SignsIn() bool { return t == AuthCookie }
+func (t AuthType) SignsIn() bool { return t == AuthCookie || t == AuthOAuth2 }
 
 // Repeats reports whether a request of this type may have to be sent again
 // after a 401, by which the application says that it did not act on the first.
@@ -34,11 +35,12 @@ func (t AuthType) Repeats() bool { return t.SignsIn() || t == AuthDigest }
 
 // Auth says how the application learns who sends a request.
 type Auth struct {
-	Type   AuthType    `json:"type" doc:"cookie, none, basic, token, custom or digest."`
+	Type   AuthType    `json:"type" doc:"cookie, none, basic, token, custom, oauth2 or digest."`
 	Cookie *CookieAuth `json:"cookie,omitempty" doc:"Required where type is cookie."`
 	Basic  *BasicAuth  `json:"basic,omitempty" doc:"Required where type is basic."`
 	Token  *TokenAuth  `json:"token,omitempty" doc:"Required where type is token."`
 	Custom *CustomAuth `json:"custom,omitempty" doc:"Required where type is custom."`
+	OAuth2 *OAuth2Auth `json:"oauth2,omitempty" doc:"Required where type is oauth2."`
 	Digest *DigestAuth `json:"digest,omitempty" doc:"Required where type is digest."`
 }
 
@@ -61,6 +63,8 @@ func (a Auth) defaults() Auth {
 		kept.Token = a.Token.defaults()
 	case AuthCustom:
 		kept.Custom = a.Custom.defaults()
+	case AuthOAuth2:
+		kept.OAuth2 = a.OAuth2.defaults()
 	case AuthDigest:
 		kept.Digest = a.Digest
 	default:
@@ -87,6 +91,8 @@ func checkAuthType(f *faults, a Auth) {
 		missing("auth.token", a.Token == nil, "the token is required with token authentication")
 	case AuthCustom:
 		missing("auth.custom", a.Custom == nil, "headers, query parameters or body fields are required with custom authentication")
+	case AuthOAuth2:
+		missing("auth.oauth2", a.OAuth2 == nil, "grant, token URI and client id are required with OAuth 2.0")
 	case AuthDigest:
 		missing("auth.digest", a.Digest == nil, "user name and password are required with digest authentication")
 	case "":
@@ -117,6 +123,8 @@ func checkAuth(f *faults, s Spec) {
 		a.Token.check(f)
 	case a.Type == AuthCustom && a.Custom != nil:
 		a.Custom.check(f)
+	case a.Type == AuthOAuth2 && a.OAuth2 != nil:
+		a.OAuth2.check(f, s.BaseURI)
 	case a.Type == AuthDigest && a.Digest != nil:
 		a.Digest.check(f)
 	}
@@ -133,6 +141,8 @@ func (a Auth) templates(s Spec) []template {
 		return a.Token.templates()
 	case a.Type == AuthCustom && a.Custom != nil:
 		return a.Custom.templates()
+	case a.Type == AuthOAuth2 && a.OAuth2 != nil:
+		return a.OAuth2.templates()
 	case a.Type == AuthDigest && a.Digest != nil:
 		return a.Digest.templates()
 	}
@@ -162,6 +172,9 @@ func (a Auth) TypedCredentials() []string {
 	if a.Token != nil {
 		add(a.Token.Token)
 	}
+	if a.OAuth2 != nil {
+		add(a.OAuth2.ClientSecret)
+	}
 	if a.Digest != nil {
 		add(a.Digest.Password)
 	}
@@ -182,6 +195,9 @@ func authWarnings(s Spec) []string {
 	if len(s.Auth.TypedCredentials()) > 0 && s.Auth.Type != AuthCustom {
 		w = append(w, "The password or token stands in the connection itself, where everyone who may see the connection reads it. Make a secret of it, and write {{secret.NAME}} in its place.")
 	}
+	if o := s.Auth.OAuth2; s.Mode == Cloud && s.Auth.Type == AuthOAuth2 && o != nil && strings.HasPrefix(strings.ToLower(o.TokenURI), "http://") {
+		w = append(w, "The token URI is http: the client secret and the tokens can be read on the way.")
+	}
 	for _, name := range s.Auth.headerNames() {
 		for _, h := range s.Headers {
 			if strings.EqualFold(h.Name, name) {
@@ -195,7 +211,7 @@ func authWarnings(s Spec) []string {
 // headerNames are the header fields that the type sends by itself.
 func (a Auth) headerNames() []string {
 	switch {
-	case a.Type == AuthBasic, a.Type == AuthDigest:
+	case a.Type == AuthBasic, a.Type == AuthDigest, a.Type == AuthOAuth2:
 		return []string{"Authorization"}
 	case a.Type == AuthToken && a.Token != nil && a.Token.In == InHeader:
 		return []string{a.Token.Name}

@@ -73,4 +73,17 @@ type Connection struct {
 	WorkspaceID string
 	Spec
 	Secrets map[string]string
+	// Authorization is the header field by which requests of a session show the
+	// token that its sign-in brought. Empty: there is none.
+	Authorization string
+}
+
+// WithAuthorization is c with the Authorization that a sign-in brought.
+func (c *Connection) WithAuthorization(value string) *Connection {
+	if value == "" {
+		return c
+	}
+	with := *c
+	with.Authorization = value
+	return &with
 }

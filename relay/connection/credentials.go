@@ -21,6 +21,8 @@ func (c *Connection) AuthHeaders(marks *Marks) ([]Header, error) {
 			return nil, err
 		}
 		return []Header{{Name: "Authorization", Value: value}}, nil
+	case a.Type == AuthOAuth2 && c.Authorization != "":
+		return []Header{{Name: "Authorization", Value: c.Authorization}}, nil
 	case a.Type == AuthToken && a.Token != nil && a.Token.In != InQuery:
 		own = []Header{a.Token.header()}
 	case a.Type == AuthCustom && a.Custom != nil:

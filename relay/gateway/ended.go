@@ -15,12 +15,15 @@ func (p *passage) ended(resp *http.Response) string {
 	if !p.c.Auth.Type.SignsIn() {
 		return ""
 	}
+	if p.c.Auth.NeedsPerson() && !p.held.Refreshable() {
+		return "" // nobody but a person could sign in again; the answer says more
+	}
 	switch resp.StatusCode {
 	case http.StatusUnauthorized:
 		return "the application answered 401"
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
 		http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
-		if p.toSignIn(resp.Header.Get("Location")) {
+		if p.c.Auth.Type == connection.AuthCookie && p.toSignIn(resp.Header.Get("Location")) {
 			return "the application redirected to its sign-in page"
 		}
 	}

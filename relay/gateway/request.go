@@ -31,7 +31,7 @@ func sendable(r *http.Request) *proto.Error {
 
 // request builds what goes onto the road.
 func (p *passage) request() (*http.Request, error) {
-	own, err := road.Fields(p.c, p.target, &p.marks)
+	own, err := road.Fields(p.held.Connection(p.c), p.target, &p.marks)
 	if err != nil {
 		return nil, err
 	}

@@ -30,14 +30,16 @@ func (a *advice) give(s *Step) {
 // evidence is all that is known of a failed step. Each family of hints looks
 // at it and says what to change, or nothing.
 type evidence struct {
-	c        *connection.Connection
-	step     string
-	failure  *proto.Error     // the road's, where there was no answer
-	why      session.Why      // of a refused sign-in
-	verdict  verdict          // of a ping that was answered
-	attempt  *session.Attempt // nil without a sign-in
-	exchange *road.Exchange   // of this step; nil or without hops where nothing was sent
-	clock    func() time.Time
+	c       *connection.Connection
+	step    string
+	failure *proto.Error // the road's, where there was no answer
+	why     session.Why  // of a refused sign-in
+	// oauthError is the code by which a token endpoint refused.
+	oauthError string
+	verdict    verdict          // of a ping that was answered
+	attempt    *session.Attempt // nil without a sign-in
+	exchange   *road.Exchange   // of this step; nil or without hops where nothing was sent
+	clock      func() time.Time
 }
 
 // hint is the most telling hint, or nil. The families are asked in the order
@@ -46,6 +48,9 @@ type evidence struct {
 func (e evidence) hint() *advice {
 	if e.failure != nil {
 		return e.roads()
+	}
+	if e.step == StepSignIn && e.c.Auth.Type == connection.AuthOAuth2 {
+		return e.tokens()
 	}
 	if !e.answered() {
 		return nil

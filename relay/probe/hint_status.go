@@ -60,6 +60,8 @@ func (e evidence) statuses() *advice {
 		return &advice{ID: "sign-in-401", Text: "The application did not accept the sign-in itself: check the user name and the password, and that the body has the fields that the application's API guide asks for." + e.challenge()}
 	case s == http.StatusUnauthorized && !e.c.Auth.Type.SignsIn():
 		return e.refusedCredentials()
+	case s == http.StatusUnauthorized && e.c.Auth.Type == connection.AuthOAuth2:
+		return e.refusedToken()
 	case s == http.StatusUnauthorized:
 		return &advice{ID: "ping-401", Text: "The sign-in went well, and yet the ping is not accepted: the cookie alone may not be enough. Check whether the application's API guide asks for a further header, such as a CSRF token, or for another sign-in URI." + e.challenge()}
 	case s == http.StatusForbidden && e.step == StepSignIn:

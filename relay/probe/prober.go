@@ -231,6 +231,9 @@ func (r *run) signIn(ctx context.Context, s *Step) {
 	e := evidence{c: r.c, step: StepSignIn, attempt: attempt, clock: r.clock}
 	if attempt != nil {
 		e.exchange = attempt.Exchange
+		for _, token := range attempt.Secrets() {
+			r.mask.add(token, "TOKEN")
+		}
 		r.mask.learn(attempt.Exchange)
 		r.mask.show(s, attempt.Exchange)
 		s.Curl = r.mask.command(r.c, StepSignIn, attempt.Exchange)
@@ -245,8 +248,11 @@ func (r *run) signIn(ctx context.Context, s *Step) {
 		}
 		return
 	case errors.As(err, &refused):
-		e.why = refused.Why
+		e.why, e.oauthError = refused.Why, refused.OAuthError
 		s.Code, s.Message = string(proto.CodeSignInFailed), refused.Detail
+		if refused.Why == session.NeedsPerson {
+			s.Code = string(proto.CodeSignInNeeded)
+		}
 	default:
 		e.failure = road.Failure(ctx, err)
 		s.Code, s.Message = string(e.failure.Code), e.failure.Detail
@@ -257,6 +263,9 @@ func (r *run) signIn(ctx context.Context, s *Step) {
 
 // signedIn tells what the session is made of; a cookie's name is no secret.
 func (r *run) signedIn(a *session.Attempt) string {
+	if a.Token != nil {
+		return tokenMessage(a)
+	}
 	names := cookieNames(a.Exchange)
 	what := "a cookie"
 	switch {
@@ -288,7 +297,7 @@ func (r *run) ping(ctx context.Context, s *Step) {
 	if r.attempt != nil && r.attempt.Jar != nil {
 		request.Jar = r.attempt.Jar
 	}
-	exchange, err := road.Send(ctx, r.rt, r.c, request)
+	exchange, err := road.Send(ctx, r.rt, r.attempt.Connection(r.c), request)
 	r.mask.learn(exchange)
 	r.mask.show(s, exchange)
 	s.Curl = r.mask.command(r.c, StepPing, exchange)

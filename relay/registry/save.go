@@ -14,6 +14,7 @@ import (
 	"sallyport/relay/account"
 	"sallyport/relay/connection"
 	"sallyport/relay/event"
+	"sallyport/relay/session"
 	"sallyport/relay/store"
 )
 
@@ -109,7 +110,7 @@ func (r *Registry) replace(ctx context.Context, w *store.Workspace, actor accoun
 		return false, err
 	}
 	changed := changedFields(before.Spec, spec, secrets)
-	if signInDiffers(before.Spec, spec) || !maps.Equal(old, values) {
+	if sessionDiffers(before.Spec, old, spec, values) {
 		dropped = true
 		if err := w.DeleteSession(ctx, id); err != nil {
 			return false, err
@@ -210,6 +211,15 @@ func conflict(row store.Connection) error {
 		Hint:   "Load it anew and make your change again, so that nothing of theirs is lost.",
 		Facts: map[string]string{"by": row.UpdatedBy, "at": row.UpdatedAt.Format(time.RFC3339),
 			"version": fmt.Sprint(row.Version)}}
+}
+
+// sessionDiffers reports whether a session that was signed in before a change
+// may not be good after it.
+func sessionDiffers(before connection.Spec, old map[string]string, after connection.Spec, values map[string]string) bool {
+	if before.Auth.Type == connection.AuthOAuth2 && after.Auth.Type == connection.AuthOAuth2 {
+		return session.Settings(&connection.Connection{Spec: before, Secrets: old}) != session.Settings(&connection.Connection{Spec: after, Secrets: values})
+	}
+	return signInDiffers(before, after) || !maps.Equal(old, values)
 }
 
 // signInDiffers reports whether a session that was signed in with a may not be

@@ -80,6 +80,22 @@ func (r *Registry) SignOut(ctx context.Context, actor account.Actor, id string) 
 	return nil
 }
 
+// SignedIn notes that a person signed a connection in.
+func (r *Registry) SignedIn(ctx context.Context, actor account.Actor, id string) error {
+	err := r.workspace(actor).Atomically(ctx, func(w *store.Workspace) error {
+		row, err := w.Connection(ctx, id)
+		if err != nil {
+			return err
+		}
+		return r.audit(ctx, w, actor, change{"connection.sign_in", "connection", id, row.Name, "with the application, by a browser"})
+	})
+	if err != nil {
+		return fault(err, "connection")
+	}
+	r.publish(actor.WorkspaceID, event.ConnectionChanged, id)
+	return nil
+}
+
 // dropHeld has a session forgotten that may be held in memory.
 func (r *Registry) dropHeld(ctx context.Context, workspaceID, connectionID string) error {
 	if r.DropSession == nil {

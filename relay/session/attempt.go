@@ -15,6 +15,7 @@ type Attempt struct {
 	Session  Session // only of a sign-in that succeeded
 	Exchange *road.Exchange
 	Jar      *Jar
+	Token    *Token // of OAuth 2.0, once there is one
 	Refused  []RefusedCookie
 	// Unused are cookies that were accepted, but that no ping or request will
 	// carry: the sign-in succeeds, and what follows it fails.
@@ -38,6 +39,10 @@ type Failed struct {
 	// answer's body, secrets masked.
 	Detail string
 
+	// OAuthError is the code of a token endpoint's refusal, such as
+	// invalid_client; "" where it gave none.
+	OAuthError string
+
 	status int
 	at     time.Time
 }
@@ -49,7 +54,7 @@ func (f *Failed) Status() int { return f.status }
 
 // summary is f without the exchange, to be kept for longer.
 func (f *Failed) summary() *Failed {
-	return &Failed{Why: f.Why, Detail: f.Detail, status: f.status, at: f.at}
+	return &Failed{Why: f.Why, Detail: f.Detail, OAuthError: f.OAuthError, status: f.status, at: f.at}
 }
 
 // signInTimeout bounds one sign-in, redirects included. Directory servers
@@ -62,6 +67,7 @@ type order struct {
 	c         *connection.Connection
 	requestID string
 	former    *Session // what the store has of the session before; nil: nothing
+	code      *Code    // that a person has brought; nil: none
 	clock     func() time.Time
 }
 
@@ -73,6 +79,8 @@ func (o order) attempt(ctx context.Context) (*Attempt, error) {
 	switch {
 	case o.c.Auth.Type == connection.AuthCookie && o.c.Auth.Cookie != nil:
 		return a, o.byCookie(ctx, a)
+	case o.c.Auth.Type == connection.AuthOAuth2 && o.c.Auth.OAuth2 != nil:
+		return a, o.byOAuth2(ctx, a)
 	default:
 		return a, &proto.Error{
 			Code: proto.CodeValidation, Outcome: proto.OutcomeNotSent,

@@ -102,6 +102,13 @@ const (
 
 // signInFailed is what a request fails with for want of a session.
 func signInFailed(why *Failed, next time.Time) *proto.Error {
+	if why.Why == NeedsPerson {
+		return &proto.Error{
+			Code: proto.CodeSignInNeeded, Detail: why.Detail, Outcome: proto.OutcomeNotSent, Err: why.summary(),
+			Hint:  "Open the connection's page and press “Sign in with the application”. Until then, requests through it fail so at once.",
+			Facts: map[string]string{FactWhy: string(why.Why)},
+		}
+	}
 	e := &proto.Error{
 		Code: proto.CodeSignInFailed, Detail: why.Detail, Outcome: proto.OutcomeNotSent, Err: why.summary(),
 		Hint:  "Test the connection: it shows the sign-in and what to change.",

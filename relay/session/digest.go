@@ -3,6 +3,7 @@ package session
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"maps"
 	"slices"
 	"strconv"
@@ -11,7 +12,7 @@ import (
 )
 
 // digest tells settings of a sign-in apart: all of a connection but its name
-// and ping. It is made for each request, so it is one pass over one buffer.
+// and ping, and of OAuth 2.0 only what the token depends on. It is made for each request, so it is one pass over one buffer.
 // Every part is preceded by its length, so that no two connections read alike.
 func digest(c *connection.Connection) string {
 	buf := make([]byte, 0, 1024)
@@ -23,6 +24,9 @@ func digest(c *connection.Connection) string {
 	add(string(c.Mode))
 	add(c.AgentID)
 	add(c.BaseURI)
+	if c.Auth.Type == connection.AuthOAuth2 && c.Auth.OAuth2 != nil {
+		return sum(oauth2Settings(buf, c))
+	}
 	add(string(c.MediaType))
 	for _, h := range c.Headers {
 		add(h.Name)
@@ -39,6 +43,28 @@ func digest(c *connection.Connection) string {
 		add(name)
 		add(c.Secrets[name])
 	}
-	sum := sha256.Sum256(buf)
+	return sum(buf)
+}
+
+func sum(settings []byte) string {
+	sum := sha256.Sum256(settings)
 	return hex.EncodeToString(sum[:16])
 }
+
+// oauth2Settings are what a token depends on. Headers and other secrets are no
+// part of it: a person need not sign in again because one was changed.
+func oauth2Settings(buf []byte, c *connection.Connection) []byte {
+	how, err := json.Marshal(c.Auth.OAuth2)
+	if err != nil { // strings and lists of them can always be written
+		how = nil
+	}
+	buf = append(buf, how...)
+	for _, name := range connection.Placeholders(connection.Spec{Auth: c.Auth}) {
+		buf = strconv.AppendQuote(append(buf, name...), c.Secrets[name])
+	}
+	return buf
+}
+
+// Settings tells what a connection's session depends on: a session that was
+// made with other settings is not used.
+func Settings(c *connection.Connection) string { return digest(c) }

@@ -33,6 +33,7 @@ type journey struct {
 	reason    string
 	mayLoad   bool   // a stored session will do
 	staleID   string // but not this one
+	code      *Code  // that a person has brought; nil: none
 }
 
 // board joins the sign-in under way, or begins one, unless it has to wait
@@ -71,15 +72,18 @@ func (k *Keeper) fly(e *entry, f *flight, j journey, drops int) {
 		k.land(e, f, drops, stored)
 		return
 	}
-	f.attempt, f.err = order{rt: j.rt, c: j.c, requestID: j.requestID, former: former, clock: k.clock}.attempt(ctx)
+	f.attempt, f.err = order{rt: j.rt, c: j.c, requestID: j.requestID, former: former, code: j.code, clock: k.clock}.attempt(ctx)
 	if f.err != nil {
 		k.crash(ctx, e, f, j)
 		return
 	}
-	f.attempt.Session = k.newSession(j.c, f.attempt.Jar, f.settings, j.reason, former)
+	f.attempt.Session = k.newSession(j.c, f.attempt, f.settings, j.reason, former)
 	h := hold(j.c.WorkspaceID, f.attempt.Session, f.attempt.Jar)
 	k.log.Info("signed in", zap.String("connection", j.c.ID), zap.String("session", h.session.ID),
 		zap.String("request_id", j.requestID), zap.String("reason", j.reason))
+	if f.attempt.Token != nil {
+		k.keepToken(ctx, e, h, drops)
+	}
 	k.land(e, f, drops, h)
 }
 
@@ -110,14 +114,16 @@ func (k *Keeper) crash(ctx context.Context, e *entry, f *flight, j journey) {
 	answered := errors.As(f.err, &refused)
 	k.log.Info("sign-in failed", zap.String("connection", j.c.ID), zap.String("request_id", j.requestID),
 		zap.String("reason", j.reason), zap.String("failure", failureName(f.err)))
-	if answered && j.staleID != "" {
+	if answered && refused.ends(j) {
 		// What is stored was refused by the application, and nothing replaces it.
 		if err := k.store.DeleteSession(ctx, j.c.WorkspaceID, j.c.ID); err != nil {
 			k.log.Warn("session can't be deleted", zap.String("connection", j.c.ID), zap.Error(err))
 		}
 	}
 	k.mu.Lock()
-	if answered {
+	if answered && refused.Why == NeedsPerson {
+		e.held = nil // nothing was sent that could lock an account, and nothing will be
+	} else if answered {
 		e.backoff.fail(f.settings, refused, k.clock())
 		f.next = e.backoff.next
 	}
@@ -145,12 +151,12 @@ func (k *Keeper) told(f *flight) error {
 	return k.callersError(f.err, f.next)
 }
 
-func (k *Keeper) newSession(c *connection.Connection, jar *Jar, settings, reason string, former *Session) Session {
+func (k *Keeper) newSession(c *connection.Connection, a *Attempt, settings, reason string, former *Session) Session {
 	now := k.clock().UTC()
-	lines, _ := jar.lines()
+	lines, _ := a.Jar.lines()
 	s := Session{
 		ID: k.newID(), ConnectionID: c.ID, CreatedAt: now, LastUsedAt: now,
-		SignIns: 1, Reason: reason, Cookies: lines, Settings: settings,
+		SignIns: 1, Reason: reason, Cookies: lines, Token: a.Token, Settings: settings,
 	}
 	if former != nil {
 		s.SignIns += former.SignIns

@@ -115,7 +115,7 @@ func (k *Keeper) load(ctx context.Context, c *connection.Connection, settings st
 	fits := s
 	fits.Settings = settings
 	h := hold(c.WorkspaceID, fits, restore(s.Cookies, k.clock))
-	if !h.Jar.live() {
+	if !h.live(k.clock()) {
 		return nil, former
 	}
 	return h, former

@@ -102,12 +102,12 @@ func (k *Keeper) Current(ctx context.Context, rt http.RoundTripper, c *connectio
 		e := k.entryLocked(key{c.WorkspaceID, c.ID})
 		j := journey{rt: rt, c: c, requestID: requestID, reason: "the connection had no session", mayLoad: true}
 		if h := e.held; h != nil && h.session.Settings == settings {
-			if h.Jar.live() {
+			if h.live(k.clock()) {
 				k.mu.Unlock()
 				return h, nil
 			}
 			// What is stored of it may not know yet that it ends.
-			j.staleID, j.reason = h.session.ID, "the session's cookies had expired"
+			j.staleID, j.reason = h.session.ID, h.expired()
 		}
 		if !awaited {
 			k.mu.Unlock()
@@ -177,11 +177,17 @@ func (k *Keeper) SignIn(ctx context.Context, rt http.RoundTripper, c *connection
 	if c.ID == "" {
 		a, err := order{rt: rt, c: c, requestID: requestID, clock: k.clock}.attempt(ctx)
 		if err == nil {
-			a.Session = k.newSession(c, a.Jar, digest(c), reason, nil)
+			a.Session = k.newSession(c, a, digest(c), reason, nil)
 		}
 		return a, err
 	}
-	settings := digest(c)
+	return k.signInNow(ctx, journey{rt: rt, c: c, requestID: requestID, reason: reason})
+}
+
+// signInNow signs in, whatever there is. One sign-in at a time: it waits for one
+// under way.
+func (k *Keeper) signInNow(ctx context.Context, j journey) (*Attempt, error) {
+	c, settings := j.c, digest(j.c)
 	for {
 		k.mu.Lock()
 		e := k.entryLocked(key{c.WorkspaceID, c.ID})
@@ -189,7 +195,7 @@ func (k *Keeper) SignIn(ctx context.Context, rt http.RoundTripper, c *connection
 		var mine *flight
 		var err error
 		if before == nil {
-			mine, err = k.depart(e, settings, journey{rt: rt, c: c, requestID: requestID, reason: reason})
+			mine, err = k.depart(e, settings, j)
 		}
 		k.mu.Unlock()
 		if err != nil {
@@ -214,7 +220,7 @@ func (k *Keeper) unsaved(ctx context.Context, rt http.RoundTripper, c *connectio
 	if err != nil {
 		return nil, k.callersError(err, time.Time{})
 	}
-	return &Held{Jar: a.Jar}, nil
+	return &Held{Jar: a.Jar, session: Session{Token: a.Token}}, nil
 }
 
 // Stored is the connection's session as it is now, ErrNone where it has none.

@@ -27,7 +27,16 @@ func preview(body []byte, c *connection.Connection, e *road.Exchange) string {
 	if !utf8.ValidString(text) {
 		text = strings.ToValidUTF8(text, "")
 	}
-	text = strings.NewReplacer(masked(c, e)...).Replace(text)
+	return shortened(hide(text, c, e))
+}
+
+// hide masks what of a text must not be shown.
+func hide(text string, c *connection.Connection, e *road.Exchange) string {
+	return strings.NewReplacer(masked(c, e)...).Replace(text)
+}
+
+// shortened is the start of a text on one line.
+func shortened(text string) string {
 	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool {
 		return unicode.IsSpace(r) || !unicode.IsPrint(r)
 	}), " ")
@@ -47,6 +56,7 @@ func masked(c *connection.Connection, e *road.Exchange) []string {
 			hide = append(hide, strings.Trim(string(quoted), `"`))
 		}
 	}
+	hide = append(hide, c.Auth.TypedCredentials()...)
 	for _, hop := range e.Hops {
 		if hop.RequestBody != "" {
 			hide = append(hide, hop.RequestBody)

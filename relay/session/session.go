@@ -20,6 +20,7 @@ type Session struct {
 	SignIns      int         `json:"signIns"` // how often this connection has signed in, this time included
 	Reason       string      `json:"reason"`  // why the last sign-in happened, for a person
 	Cookies      []SetCookie `json:"cookies"`
+	Token        *Token      `json:"token,omitempty"` // of OAuth 2.0
 	// Settings is a digest of what the sign-in was made with. A session made
 	// with other settings than the connection's present ones is not used. Like
 	// the cookies, it is for the store alone.

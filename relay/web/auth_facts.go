@@ -20,6 +20,10 @@ func (v connectionView) AuthFact() string {
 		return "as " + a.Basic.Username + ", with each request"
 	case a.Type == connection.AuthDigest && a.Digest != nil:
 		return "as " + a.Digest.Username + ", by a proof with each request"
+	case a.Type == connection.AuthOAuth2 && a.OAuth2 != nil && a.OAuth2.Grant == connection.AuthorizationCode:
+		return "a person signs in at " + a.OAuth2.AuthorizationURI + ", tokens come from " + a.OAuth2.TokenURI
+	case a.Type == connection.AuthOAuth2 && a.OAuth2 != nil:
+		return "by client credentials, tokens come from " + a.OAuth2.TokenURI
 	case a.Type == connection.AuthToken && a.Token != nil && a.Token.In == connection.InQuery:
 		return "in the query parameter " + a.Token.Name + " of each request"
 	case a.Type == connection.AuthToken && a.Token != nil:

@@ -50,6 +50,7 @@ func (h *handler) showForm(w http.ResponseWriter, r *http.Request, actor account
 		}
 		title, view.SavedName, view.Action = "Edit "+saved.Name, saved.Name, "/connections/"+id+"/edit"
 	}
+	view.RedirectURI = h.Authorizer.RedirectURI()
 	var err error
 	if view.Agents, err = h.agentOptionsFor(r.Context(), actor, view.fields["agentId"].Value); err != nil {
 		return err
@@ -84,10 +85,10 @@ func (h *handler) submitConnection(w http.ResponseWriter, r *http.Request, actor
 	if do == "test" {
 		return h.testDraft(w, r, actor, id, values)
 	}
-	return h.saveConnection(w, r, actor, id, values)
+	return h.saveConnection(w, r, actor, id, do, values)
 }
 
-func (h *handler) saveConnection(w http.ResponseWriter, r *http.Request, actor account.Actor, id string, values formValues) error {
+func (h *handler) saveConnection(w http.ResponseWriter, r *http.Request, actor account.Actor, id, do string, values formValues) error {
 	spec, rows, mistakes := values.spec()
 	if len(mistakes) > 0 {
 		return h.showMistakes(w, r, actor, id, values, spec, rows, mistakes)
@@ -101,6 +102,9 @@ func (h *handler) saveConnection(w http.ResponseWriter, r *http.Request, actor a
 	}
 	if err != nil {
 		return h.showFault(w, r, actor, id, values, rows, err)
+	}
+	if do == "authorize" {
+		return h.leadToApplication(w, r, actor, saved.ID)
 	}
 	// The connection's page shows its warnings.
 	http.Redirect(w, r, "/connections/"+saved.ID+"?notice=saved", http.StatusSeeOther)

@@ -29,6 +29,8 @@ type connectionAgent struct {
 type connectionExtras struct {
 	test *testView
 	send sendView
+	// problem is what went wrong on the way here.
+	problem *notice
 }
 
 func (h *handler) showConnection(w http.ResponseWriter, r *http.Request, actor account.Actor) error {
@@ -64,7 +66,11 @@ func (h *handler) connectionPage(w http.ResponseWriter, r *http.Request, actor a
 	case !errors.Is(err, session.ErrNone):
 		return err
 	}
-	return h.render(w, status, h.views.connection, page{Title: c.Name, Section: "connections", Actor: actor, Notice: noticeOf(r), Body: view})
+	above := extras.problem
+	if above == nil {
+		above = noticeOf(r)
+	}
+	return h.render(w, status, h.views.connection, page{Title: c.Name, Section: "connections", Actor: actor, Notice: above, Body: view})
 }
 
 // ModeWord, MediaWord and AuthWord are settings in the words of the form.

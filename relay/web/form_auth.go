@@ -25,6 +25,7 @@ func authForms() []authForm {
 		basicForm(),
 		tokenForm(),
 		customForm(),
+		oauth2Form(),
 		digestForm(),
 	}
 }

@@ -18,6 +18,8 @@ type formView struct {
 	Version   int64
 	Dirty     bool // differs from what is saved, from the start
 
+	RedirectURI string // to be registered with an application that people sign in to
+
 	Rail          []formStep
 	Agents        agentOptions
 	Headers       []headerRow

@@ -14,6 +14,8 @@ func noticeOf(r *http.Request) *notice {
 		return good("Saved.")
 	case "deleted":
 		return good("The connection was deleted.")
+	case "signed-in":
+		return good("Signed in with the application. Requests through this connection use that sign-in from now on.")
 	case "signed-out":
 		return good("The stored session was dropped. The next request signs in anew.")
 	case "agent-removed":

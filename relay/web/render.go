@@ -13,7 +13,7 @@ import (
 // views are the pages. Each is a template of its own over the shared layout
 // and parts.
 type views struct {
-	signIn, signInLink, failure                         *template.Template
+	signIn, signInLink, failure, authorize              *template.Template
 	connections, connection, connectionForm, connDelete *template.Template
 	agents, agent, agentNew, agentInstall, agentRemove  *template.Template
 	settings                                            *template.Template
@@ -31,6 +31,7 @@ func loadViews(from fs.FS, functions template.FuncMap) (*views, error) {
 		"sign_in":           &v.signIn,
 		"sign_in_link":      &v.signInLink,
 		"error":             &v.failure,
+		"authorize":         &v.authorize,
 		"connections":       &v.connections,
 		"connection":        &v.connection,
 		"connection_form":   &v.connectionForm,

@@ -21,6 +21,7 @@ import (
 	"sallyport/internal/outbound"
 	"sallyport/relay/account"
 	"sallyport/relay/api"
+	"sallyport/relay/authorize"
 	"sallyport/relay/connection"
 	"sallyport/relay/event"
 	"sallyport/relay/gateway"
@@ -88,7 +89,8 @@ func newRig(t *testing.T) *rig {
 	r.pages, err = web.New(web.Options{
 		Accounts: r.accounts, Browser: browser, Registry: r.registry, Sessions: keeper,
 		Prober: prober, Gateway: sender,
-		PublicURL: public, Clock: time.Now, Log: log,
+		Authorizer: authorize.New(authorize.Options{Connections: r.registry, Sessions: keeper, Roads: roads, Sealer: keys, PublicURL: public, Clock: time.Now}),
+		PublicURL:  public, Clock: time.Now, Log: log,
 	})
 	must(t, err)
 	mux.Handle("/", r.pages)

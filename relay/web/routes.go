@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"sallyport/relay/account"
+	"sallyport/relay/authorize"
 )
 
 // routes are all the doors of the pages. Those below "signed" need a person
@@ -31,6 +32,8 @@ func (h *handler) routes() http.Handler {
 	signed("POST /connections/{id}/test", h.testConnection)
 	signed("POST /connections/{id}/send", h.sendRequest)
 	signed("POST /connections/{id}/sign-out", h.dropSession)
+	signed("POST /connections/{id}/authorize", h.beginAuthorization)
+	signed("GET "+authorize.CallbackPath, h.finishAuthorization)
 	signed("GET /connections/{id}/delete", h.confirmDeleteConnection)
 	signed("POST /connections/{id}/delete", h.deleteConnection)
 

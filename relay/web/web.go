@@ -18,12 +18,13 @@ import (
 
 // Options are the rooms behind the pages. All are required.
 type Options struct {
-	Accounts *account.Accounts
-	Browser  *account.Browser
-	Registry *registry.Registry
-	Prober   Prober
-	Gateway  Gateway
-	Sessions Sessions
+	Accounts   *account.Accounts
+	Browser    *account.Browser
+	Registry   *registry.Registry
+	Prober     Prober
+	Gateway    Gateway
+	Sessions   Sessions
+	Authorizer Authorizer
 	// PublicURL is how people and agents reach the relay.
 	PublicURL *url.URL
 	Clock     func() time.Time

@@ -13,6 +13,7 @@ export function enhanceForm(form) {
     if (dirty()) event.preventDefault();
   });
   form.addEventListener("submit", async (event) => {
+    if (event.submitter?.value === "authorize") leaving = true;
     if (event.submitter?.value !== "save") return;
     event.preventDefault();
     const answer = await post(form, event.submitter);
