@@ -19,6 +19,14 @@ func Value(v string) Secret { return Secret{value: &v} }
 // Removed is a secret that is taken away.
 func Removed() Secret { return Secret{remove: true} }
 
+// SetSecret gives a secret of the connection a value.
+func (c *Connection) SetSecret(name, value string) {
+	if c.Secrets == nil {
+		c.Secrets = map[string]Secret{}
+	}
+	c.Secrets[name] = Value(value)
+}
+
 // String and GoString keep the value out of logs.
 func (s Secret) String() string {
 	switch {
