@@ -82,8 +82,13 @@ func (h *handler) submitConnection(w http.ResponseWriter, r *http.Request, actor
 		return h.showForm(w, r, actor, http.StatusOK, id, view)
 	}
 	values.addPasted()
-	if do == "test" {
+	switch do {
+	case "test":
 		return h.testDraft(w, r, actor, id, values)
+	case "compare", "compare-sign-in":
+		return h.compareDraft(w, r, actor, id, values, do == "compare-sign-in")
+	case "fill", "fill-over":
+		return h.fill(w, r, actor, id, values, do == "fill-over")
 	}
 	return h.saveConnection(w, r, actor, id, do, values)
 }

@@ -17,6 +17,7 @@ type connectionView struct {
 	Agent    *connectionAgent
 	Session  *session.Session
 	Test     *testView
+	Compared *compareView
 	Send     sendView
 }
 
@@ -27,8 +28,9 @@ type connectionAgent struct {
 
 // connectionExtras is what an action has to show on the connection's page.
 type connectionExtras struct {
-	test *testView
-	send sendView
+	test       *testView
+	comparison *compareView
+	send       sendView
 	// problem is what went wrong on the way here.
 	problem *notice
 }
@@ -45,7 +47,7 @@ func (h *handler) connectionPage(w http.ResponseWriter, r *http.Request, actor a
 	}
 	view := connectionView{
 		Connection: c, MayEdit: actor.MayEdit(), Spark: sparklineOf(c.LatencyMs),
-		Test: extras.test, Send: extras.send.withDefaults(),
+		Test: extras.test, Compared: extras.comparison, Send: extras.send.withDefaults(),
 	}
 	if view.Warnings, err = h.Registry.Warnings(ctx, actor, c.ID, c.Spec); err != nil {
 		return err

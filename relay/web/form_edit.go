@@ -54,6 +54,9 @@ func (v *formValues) set(path, value string) bool {
 		}
 		if index < 0 {
 			v.fields[name] = value
+			if name == "agentId" {
+				v.fields["mode"] = string(connection.OnPremise) // an agent has no meaning in the other
+			}
 			return true
 		}
 		lines := nonBlank(v.fields[name])

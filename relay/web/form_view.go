@@ -33,6 +33,8 @@ type formView struct {
 	Problems      []problem
 	Errors        map[string]string
 	Test          *testView
+	Comparison    *compareView
+	Fill          fillView
 
 	fields map[string]fieldView
 }

@@ -30,6 +30,7 @@ func (h *handler) routes() http.Handler {
 	signed("GET /connections/{id}/edit", h.editConnection)
 	signed("POST /connections/{id}/edit", h.submitConnection)
 	signed("POST /connections/{id}/test", h.testConnection)
+	signed("POST /connections/{id}/compare", h.compareConnection)
 	signed("POST /connections/{id}/send", h.sendRequest)
 	signed("POST /connections/{id}/sign-out", h.dropSession)
 	signed("POST /connections/{id}/authorize", h.beginAuthorization)

@@ -3,6 +3,7 @@
 import { announce } from "./announce.js";
 import { bindRows } from "./rows.js";
 import { markRail } from "./rail.js";
+import { fillFromFiles, slim } from "./fill.js";
 
 export function enhanceForm(form) {
   const saved = serialise(form);
@@ -14,6 +15,10 @@ export function enhanceForm(form) {
   });
   form.addEventListener("submit", async (event) => {
     if (event.submitter?.value === "authorize") leaving = true;
+    if (event.submitter?.value?.startsWith("fill")) {
+      leaving = true; // to the same form, filled in
+      form.elements["fill.text"].value = slim(form.elements["fill.text"].value);
+    }
     if (event.submitter?.value !== "save") return;
     event.preventDefault();
     const answer = await post(form, event.submitter);
@@ -40,6 +45,7 @@ export function enhanceForm(form) {
   form.addEventListener("input", (event) => clearMistake(form, event.target));
   form.addEventListener("change", (event) => clearMistake(form, event.target));
   bindRows(form);
+  fillFromFiles(form);
   markRail(form);
   warnOfTakenName(form);
   document.querySelector("[autofocus]")?.focus();
@@ -126,6 +132,7 @@ function setField(form, path, value) {
   const [, name, index] = path.match(/^(.*?)(?:\[(\d+)\])?$/);
   const field = form.elements[name];
   if (!field) return;
+  if (name === "agentId" && form.elements.mode.value !== "on-premise") setField(form, "mode", "on-premise");
   field.value = index === undefined ? value : withLine(field.value, Number(index), value);
   const shown = field instanceof RadioNodeList ? [...field].find((radio) => radio.checked) : field;
   shown.dispatchEvent(new Event("change", { bubbles: true }));

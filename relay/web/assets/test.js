@@ -12,7 +12,7 @@ export function runTestsInPlace() {
     const form = event.target;
     const button = event.submitter;
     const inForm = form.id === "connection-form";
-    if (!(inForm && button?.value === "test") && !form.matches("[data-test]")) return;
+    if (!(inForm && ["test", "compare", "compare-sign-in"].includes(button?.value)) && !form.matches("[data-test]")) return;
     event.preventDefault();
     if (running) return;
     running = true;
@@ -52,6 +52,8 @@ async function run(form, button, place, inForm) {
   try {
     for await (const { type, data } of events(answer.body)) {
       if (type === "step") putStep(steps, data);
+      if (type === "comparison") card.replaceChildren(...fragment(data).childNodes);
+      if (type === "place") putPlace(card, data);
       if (type === "said") said?.replaceChildren(...fragment(data).childNodes);
       if (type === "result") {
         card.replaceChildren(...fragment(data).childNodes);
@@ -79,6 +81,12 @@ function putStep(steps, markup) {
   const before = steps.querySelector(`[data-step="${step.dataset.step}"]`);
   if (before) before.replaceWith(step);
   else steps.append(step);
+}
+
+// putPlace replaces the row of a place that was compared.
+function putPlace(card, markup) {
+  const row = fragment(markup).querySelector("[data-place]");
+  card.querySelector(`[data-place="${row.dataset.place}"]`)?.replaceWith(row);
 }
 
 function fragment(markup) {
