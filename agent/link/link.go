@@ -252,8 +252,13 @@ func (l *Link) hold(ctx context.Context, slot int) {
 		} else {
 			wait, leaving = l.keep(ctx, t, &backoff)
 		}
-		if l.pause(ctx, wait, way) {
+		if l.pause(ctx, wait, way, leaving.gone()) {
 			backoff = fresh
+		}
+		if leaving.over() && ctx.Err() == nil { // it has not lived until there was another
+			wait = l.lost(leaving, &backoff)
+			leaving = nil
+			l.pause(ctx, wait, way, nil)
 		}
 	}
 	if leaving != nil {
@@ -278,13 +283,7 @@ func (l *Link) keep(ctx context.Context, t *tunnel, backoff *retry.Backoff) (tim
 	}
 	select {
 	case <-t.session.Ended(): // and not only when its requests have ended, too
-		lived := l.opts.Clock().Sub(t.since)
-		backoff.Succeeded(lived)
-		wait := backoff.Next()
-		l.status.failed(t.slot, t.why(), l.opts.Clock().Add(wait))
-		l.changed(t.why())
-		l.logDown(t, lived, wait)
-		return wait, nil
+		return l.lost(t, backoff), nil
 	case within := <-t.drain:
 		backoff.Succeeded(l.opts.Clock().Sub(t.since))
 		wait := time.Duration(rand.Float64() * float64(within))
@@ -294,6 +293,23 @@ func (l *Link) keep(ctx context.Context, t *tunnel, backoff *retry.Backoff) (tim
 		t.finish()
 		return 0, nil
 	}
+}
+
+// lost notes that a tunnel has ended that was to stay, and returns when to dial
+// next.
+func (l *Link) lost(t *tunnel, backoff *retry.Backoff) time.Duration {
+	lived := l.opts.Clock().Sub(t.since)
+	backoff.Succeeded(lived)
+	wait, why := backoff.Next(), t.why()
+	l.status.failed(t.slot, why, l.opts.Clock().Add(wait))
+	l.changed(why)
+	level := zap.WarnLevel
+	if errors.As(why, new(*SupersededError)) { // this will not heal by itself
+		level = zap.ErrorLevel
+	}
+	l.log.Log(level, "tunnel down", zap.Int("slot", t.slot), zap.String("tunnel", t.welcome.TunnelID),
+		zap.Duration("lived", lived), zap.Error(why), zap.Duration("retryIn", wait))
+	return wait
 }
 
 // changed tells whoever wants to know how the link is, by what is so now: the
@@ -330,15 +346,6 @@ func (l *Link) delay(err error, backoff *retry.Backoff) time.Duration {
 		wait += min(dial.RetryAfter, egress.MaxRetryAfter)
 	}
 	return wait
-}
-
-func (l *Link) logDown(t *tunnel, lived, wait time.Duration) {
-	level, why := zap.WarnLevel, t.why()
-	if errors.As(why, new(*SupersededError)) { // this will not heal by itself
-		level = zap.ErrorLevel
-	}
-	l.log.Log(level, "tunnel down", zap.Int("slot", t.slot), zap.String("tunnel", t.welcome.TunnelID),
-		zap.Duration("lived", lived), zap.Error(why), zap.Duration("retryIn", wait))
 }
 
 func (l *Link) logFailure(slot int, err error, wait time.Duration) {

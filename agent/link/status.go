@@ -145,8 +145,16 @@ func (b *statusBoard) tunnels() []*tunnel {
 	return up
 }
 
-// over reports whether the tunnel is gone.
-func (t *tunnel) over() bool { return t.session.IsClosed() }
+// over reports whether the tunnel is gone; nil is none, and not gone.
+func (t *tunnel) over() bool { return t != nil && t.session.IsClosed() }
+
+// gone is closed when the tunnel is gone; nil where there is none.
+func (t *tunnel) gone() <-chan struct{} {
+	if t == nil {
+		return nil
+	}
+	return t.session.Ended()
+}
 
 // refusal is the code of a refusal that time won't heal.
 func refusal(err error) string {

@@ -20,11 +20,12 @@ const lookEvery = 2 * time.Second
 // machine's clock must have gone for the machine to have slept meanwhile.
 const asleep = 10 * time.Second
 
-// pause waits for d or the end of ctx. It ends early, and says so, where this
+// pause waits for d, the end of ctx, or until a tunnel is gone that was to be in
+// use meanwhile; nil: there is none. It ends early, and says so, where this
 // machine was asleep or has moved to another network, or the relay is reached by
 // another way than the one that was tried: what failed before may well succeed
 // now, and whoever opens a laptop should not wait for a minute.
-func (l *Link) pause(ctx context.Context, d time.Duration, tried *egress.Egress) (changed bool) {
+func (l *Link) pause(ctx context.Context, d time.Duration, tried *egress.Egress, gone <-chan struct{}) (changed bool) {
 	if d <= 0 {
 		return false
 	}
@@ -34,6 +35,7 @@ func (l *Link) pause(ctx context.Context, d time.Duration, tried *egress.Egress)
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
+		case <-gone:
 		}
 		return false
 	}
@@ -45,6 +47,8 @@ func (l *Link) pause(ctx context.Context, d time.Duration, tried *egress.Egress)
 		case <-timer.C:
 			return false
 		case <-ctx.Done():
+			return false
+		case <-gone:
 			return false
 		case <-ticker.C:
 		}

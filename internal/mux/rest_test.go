@@ -202,6 +202,34 @@ func TestSessionIsAskedToRestAtOnceInACrowd(t *testing.T) {
 	})
 }
 
+// TestSessionDoesNotRestBeforeTheAgentHasSentAFrame: the agent agrees at once,
+// but nobody would ever end the yamux session that waits for its first frame.
+func TestSessionDoesNotRestBeforeTheAgentHasSentAFrame(t *testing.T) {
+	r := newRestful(t)
+	r.relay.mu.Lock()
+	_, _, err := r.relay.begin() // as for a stream whose SYN has not left yet
+	r.relay.mu.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if n, ask := r.relay.MayRest(false); ask {
+			t.Errorf("question %d", n)
+		}
+	}
+	r.relay.mu.Lock()
+	r.relay.askings++
+	r.relay.asked = r.relay.askings
+	asked := r.relay.asked
+	r.relay.mu.Unlock()
+	if err := r.relay.Rested(asked); err != nil || r.rests() {
+		t.Errorf("it rests: %v", err)
+	}
+	if err := r.echo("and goes on"); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestRequestsAndRestsMayComeAtOnce: every request is answered, whenever the
 // session is about to rest, and no stream receives what is another's.
 func TestRequestsAndRestsMayComeAtOnce(t *testing.T) {

@@ -30,6 +30,7 @@ type Session struct {
 	mu      sync.Mutex     // guards the following
 	inner   *yamux.Session // nil while the connection rests
 	framer  *framer        // of inner, or of the next one
+	handed  bool           // yamux reads: framer.handover is closed
 	opens   int            // how many streams are being opened
 	unused  bool           // no stream was open when MayRest looked last
 	asked   int64          // the question whether to rest that is open; 0: none
@@ -66,6 +67,7 @@ func (s *Session) woken() {
 		s.end()
 	}
 	framer := s.framer
+	s.handed = true
 	s.mu.Unlock()
 	s.refuseStreams(fresh)
 	close(framer.handover)
@@ -224,8 +226,10 @@ func (s *Session) MayRest(atOnce bool) (n int64, ask bool) {
 }
 
 // busy reports whether there is a stream, or nothing that could rest; mu is held.
+// While yamux does not read yet, its reader could not let go: an agent that has
+// sent no frame has not even accepted what was opened.
 func (s *Session) busy() bool {
-	return s.inner == nil || s.closed || s.opens > 0 || s.inner.NumStreams() > 0
+	return s.inner == nil || !s.handed || s.closed || s.opens > 0 || s.inner.NumStreams() > 0
 }
 
 // Rested takes in that the other end agrees. It is to be called in the reader,
@@ -236,7 +240,7 @@ func (s *Session) Rested(n int64) error {
 	if n != s.asked || s.busy() {
 		return nil // a stream was opened meanwhile
 	}
-	s.inner, s.asked = nil, 0
+	s.inner, s.asked, s.handed = nil, 0, false
 	s.framer = s.newFramer()
 	s.opening.Lock()
 	s.open = nil // empty, but not small

@@ -37,6 +37,9 @@ type roll struct {
 	lastSeen time.Time
 	asked    int  // how often Known was
 	revoked  bool // no instance is enrolled any more
+	full     bool // nothing is taken by Connected and Disconnected
+	refused  int  // how often that was so
+	presence []string
 }
 
 func (r *roll) Enrolled(_ context.Context, agentID, instanceID string) (hub.Enrolled, error) {
@@ -49,9 +52,25 @@ func (r *roll) Enrolled(_ context.Context, agentID, instanceID string) (hub.Enro
 	return hub.Enrolled{WorkspaceID: "wsp_1", AgentName: "Plant 2", PublicKey: r.key}, nil
 }
 
-func (r *roll) Connected(context.Context, string, hub.Instance) error { return nil }
+func (r *roll) Connected(_ context.Context, _ string, in hub.Instance) error {
+	return r.write(in.ID + " came")
+}
 
-func (r *roll) Disconnected(context.Context, string, string, time.Time, string) error { return nil }
+func (r *roll) Disconnected(_ context.Context, _, instanceID string, _ time.Time, reason string) error {
+	return r.write(instanceID + " left: " + reason)
+}
+
+// write notes presence, unless the directory takes nothing.
+func (r *roll) write(line string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.full {
+		r.refused++
+		return errors.New("the disk is full")
+	}
+	r.presence = append(r.presence, line)
+	return nil
+}
 
 func (r *roll) Seen(_ context.Context, workspaceID string, instanceIDs []string, at time.Time) error {
 	r.mu.Lock()

@@ -69,10 +69,14 @@ func (h *Hub) offline(p *trip, why string) *proto.Error {
 func (h *Hub) full(p *trip) *proto.Error {
 	h.metrics.limited("streams")
 	name, tunnels := h.called(p.agentID)
+	waited := "the request does not wait"
+	if held := p.held + p.waited; held > 0 {
+		waited = fmt.Sprintf("none ended within %s", held.Round(100*time.Millisecond))
+	}
 	return &proto.Error{
 		Code: proto.CodeTooManyRequests, Outcome: proto.OutcomeNotSent,
-		Detail: fmt.Sprintf("The agent %q is busy: each of its %d tunnels carries the %d requests that it may carry at once, and none ended within %s.",
-			name, tunnels, h.opts.MaxStreams, (p.held + p.waited).Round(100*time.Millisecond)),
+		Detail: fmt.Sprintf("The agent %q is busy: each of its %d tunnels carries the %d requests that it may carry at once, and %s.",
+			name, tunnels, h.opts.MaxStreams, waited),
 		Hint:  "Send fewer requests at once, or enrol another machine under the agent.",
 		Facts: map[string]string{"agentId": p.agentID, "agent": name, "limit": strconv.Itoa(h.opts.MaxStreams), retryAfter: seconds(time.Second)},
 	}

@@ -91,16 +91,17 @@ type Hub struct {
 	end  context.CancelFunc
 	work sync.WaitGroup // every goroutine of the hub
 
-	mu       sync.Mutex        // guards the following
-	agents   map[string]*agent // by agent id; also those that have been here before
-	arrivals map[*arrival]struct{}
-	logs     map[string]*logBook // by agent id; only those that somebody follows
-	draining bool
-	staying  int           // tunnels that the agent has not replaced
-	moved    chan struct{} // closed when draining and none of them is left
-	closed   bool
-	sequence uint64 // of the last tunnel
-	waiting  int    // requests that wait for their agents, in all
+	mu        sync.Mutex        // guards the following
+	agents    map[string]*agent // by agent id; also those that have been here before
+	arrivals  map[*arrival]struct{}
+	logs      map[string]*logBook  // by agent id; only those that somebody follows
+	unsettled map[string]unsettled // by instance id
+	draining  bool
+	staying   int           // tunnels that the agent has not replaced
+	moved     chan struct{} // closed when draining and none of them is left
+	closed    bool
+	sequence  uint64 // of the last tunnel
+	waiting   int    // requests that wait for their agents, in all
 }
 
 // unreadAnswers is what answers may take beyond 256 KiB each, in bytes, while
@@ -147,13 +148,14 @@ func New(opts Options) *Hub {
 			// Browsers have no business here; agents send no Origin.
 			CheckOrigin: func(r *http.Request) bool { return r.Header.Get("Origin") == "" },
 		},
-		doorstep: newDoorstep(opts),
-		turns:    make(chan struct{}, proofsAtOnce),
-		agents:   make(map[string]*agent),
-		arrivals: make(map[*arrival]struct{}),
-		logs:     make(map[string]*logBook),
-		unread:   mux.NewBudget(unreadAnswers),
-		moved:    make(chan struct{}),
+		doorstep:  newDoorstep(opts),
+		turns:     make(chan struct{}, proofsAtOnce),
+		agents:    make(map[string]*agent),
+		arrivals:  make(map[*arrival]struct{}),
+		logs:      make(map[string]*logBook),
+		unsettled: make(map[string]unsettled),
+		unread:    mux.NewBudget(unreadAnswers),
+		moved:     make(chan struct{}),
 	}
 	h.readers.New = func() any { return bufio.NewReaderSize(nil, answerBuffer) }
 	h.chunks.New = func() any { return new(chunk) }

@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -171,8 +172,9 @@ func (h *Hub) recordGone(t *tunnel, reason string) { h.settle(t, reason) }
 
 // settle brings the directory's knowledge of an instance in line with what is
 // so. One at a time for each agent, and always by what is so now: so a late
-// word of a tunnel that is gone can't overwrite the news of its successor.
-func (h *Hub) settle(t *tunnel, reason string) {
+// word of a tunnel that is gone can't overwrite the news of its successor. It
+// reports false where the directory did not take it.
+func (h *Hub) settle(t *tunnel, reason string) bool {
 	h.mu.Lock()
 	a := h.agents[t.hello.AgentID]
 	h.mu.Unlock()
@@ -198,8 +200,34 @@ func (h *Hub) settle(t *tunnel, reason string) {
 			delete(a.recorded, t.hello.InstanceID)
 		}
 	}
+	h.mu.Lock()
 	if err != nil {
+		h.unsettled[t.hello.InstanceID] = unsettled{t, reason}
+	} else {
+		delete(h.unsettled, t.hello.InstanceID)
+	}
+	h.mu.Unlock()
+	if err != nil { // it is tried again with the next note
 		h.log.Error("presence can't be recorded", zap.String("agent", a.id), zap.String("instance", t.hello.InstanceID), zap.Error(err))
 	}
 	h.changed(t)
+	return err == nil
+}
+
+// unsettled is what the directory has not taken.
+type unsettled struct {
+	t      *tunnel
+	reason string
+}
+
+// resettle tells the directory again what it has not taken, until it fails again.
+func (h *Hub) resettle() {
+	h.mu.Lock()
+	all := slices.Collect(maps.Values(h.unsettled))
+	h.mu.Unlock()
+	for _, u := range all {
+		if h.life.Err() != nil || !h.settle(u.t, u.reason) {
+			return
+		}
+	}
 }

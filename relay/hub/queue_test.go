@@ -178,6 +178,28 @@ func TestHeldUntilTheAgentIsBack(t *testing.T) {
 	s.awaitWaiting(t, 0)
 }
 
+// TestRequestThatDoesNotWaitIsToldSo: where the only place is taken, and where it
+// is free.
+func TestRequestThatDoesNotWaitIsToldSo(t *testing.T) {
+	s := newStand(t, func(o *hub.Options) { o.AgentWait, o.MaxStreams = patience, 1 })
+	p := s.play(t, nil)
+	s.awaitTunnels(t, 1)
+	first := s.send(t, "GET", "/first")
+	receive(t, p.arrived, "the first request")
+	e := proto.AsError(receive(t, s.send(t, "GET", "/second", proto.HeaderWait, "0"), "an answer at once").err)
+	if e == nil || e.Code != proto.CodeTooManyRequests || e.Outcome != proto.OutcomeNotSent || !strings.Contains(e.Detail, "the request does not wait") || e.Timing != nil {
+		t.Errorf("%v", e)
+	}
+	p.answer <- struct{}{}
+	if got := receive(t, first, "the first answer"); got.err != nil {
+		t.Error(got.err)
+	}
+	p.answer <- struct{}{}
+	if got := receive(t, s.send(t, "GET", "/third", proto.HeaderWait, "0"), "the third answer"); got.err != nil {
+		t.Error(got.err)
+	}
+}
+
 // TestRequestWhoseTunnelBrokeIsHeld: where it may be repeated, and no other
 // tunnel is up.
 func TestRequestWhoseTunnelBrokeIsHeld(t *testing.T) {

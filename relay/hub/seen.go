@@ -16,7 +16,8 @@ import (
 // requests for an agent that is away must not all ask the database.
 const knownFor = 2 * time.Second
 
-// note tells the directory, now and then, which instances are connected.
+// note tells the directory, now and then, which instances are connected, and what
+// it did not take before.
 func (h *Hub) note() {
 	ticker := time.NewTicker(h.opts.NoteEvery)
 	defer ticker.Stop()
@@ -34,6 +35,7 @@ func (h *Hub) note() {
 			}
 			cancel()
 		}
+		h.resettle()
 	}
 }
 

@@ -32,6 +32,43 @@ func TestDirectoryIsToldNowAndThenWhoIsConnected(t *testing.T) {
 	})
 }
 
+// TestPresenceIsWrittenOnceTheDirectoryTakesItAgain: an agent whose coming was
+// not taken would be offline for all others until it goes.
+func TestPresenceIsWrittenOnceTheDirectoryTakesItAgain(t *testing.T) {
+	s := newStand(t, func(o *hub.Options) { o.NoteEvery = 20 * time.Millisecond })
+	fill := func(full bool) {
+		s.roll.mu.Lock()
+		defer s.roll.mu.Unlock()
+		s.roll.full, s.roll.refused = full, 0
+	}
+	await := func(what string, done func() bool) {
+		t.Helper()
+		testkit.Eventually(t, patience, what, func() error {
+			s.roll.mu.Lock()
+			defer s.roll.mu.Unlock()
+			if !done() {
+				return fmt.Errorf("%q, %d refused", s.roll.presence, s.roll.refused)
+			}
+			return nil
+		})
+	}
+	fill(true)
+	ws := s.dial(t)
+	if err := s.shake(t, ws, s.hello()); err != nil {
+		t.Fatal(err)
+	}
+	await("its coming is refused twice", func() bool { return s.roll.refused > 1 })
+	fill(false)
+	await("its coming is written", func() bool { return slices.Equal(s.roll.presence, []string{"ins_1 came"}) })
+	fill(true)
+	_ = ws.Close()
+	await("its going is refused twice", func() bool { return s.roll.refused > 1 })
+	fill(false)
+	await("its going is written, and why", func() bool {
+		return len(s.roll.presence) == 2 && strings.HasPrefix(s.roll.presence[1], "ins_1 left: the connection broke")
+	})
+}
+
 // TestAbsentAgentIsNamedByTheDirectory: a relay that has just started has seen
 // nobody itself.
 func TestAbsentAgentIsNamedByTheDirectory(t *testing.T) {

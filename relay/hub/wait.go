@@ -184,7 +184,15 @@ func (p *trip) settle(lacks lack, why string) (*tunnel, *proto.Error) {
 		return nil, p.last
 	case lackLeave:
 		return nil, h.pausedFailure(p)
-	case lackRoom, lackNothing: // free for a moment, but others were first
+	case lackNothing: // a place has become free in this moment
+		if t := h.place(p.agentID, p.failed); t != nil {
+			if p.ctx.Err() == nil {
+				return t, nil
+			}
+			t.release()
+		}
+		return nil, h.full(p) // others were first
+	case lackRoom:
 		return nil, h.full(p)
 	case lackLife:
 		if p.ctx.Err() != nil {
