@@ -138,7 +138,7 @@ func (r *relay) doors(c *connection.Connection) (test func() probe.Result, proxy
 	prober := probe.New(probe.Options{Roads: roads, Sessions: keeper, Presence: r.hub, Log: r.log})
 	g := gateway.New(gateway.Options{Roads: roads, Sessions: keeper, Log: r.log})
 	proxy = target(r.t, func(w http.ResponseWriter, req *http.Request) {
-		g.Serve(w, req, c, req.URL.EscapedPath(), req.URL.RawQuery, "req-1")
+		g.Serve(w, req, c, gateway.Caller{Kind: "token", ID: "tok_1"}, req.URL.EscapedPath(), req.URL.RawQuery, "req-1")
 	})
 	return func() probe.Result { return prober.Run(r.t.Context(), c, "req-1", nil) }, proxy
 }
