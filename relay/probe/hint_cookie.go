@@ -3,6 +3,7 @@ package probe
 import (
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -62,8 +63,10 @@ func (e evidence) sent(name string) bool {
 func (e evidence) refused(cookie session.RefusedCookie) *advice {
 	h := &advice{ID: "cookie-" + string(cookie.Rule), Text: cookie.Explanation}
 	switch cookie.Rule {
-	case session.RuleSecure:
+	case session.RuleSecure, session.RuleHostPrefix, session.RuleSecurePrefix:
 		h.Fix = e.useHTTPS()
+	case session.RuleDomain:
+		h.Fix = e.useDomain(cookie.Name)
 	case session.RuleExpired:
 		if skew, ok := e.skew(); ok && skew.Abs() > time.Minute {
 			h.ID = "clock"
@@ -99,6 +102,35 @@ func (e evidence) unused(cookie session.RefusedCookie) *advice {
 func (e evidence) useHTTPS() *Fix {
 	if rest, ok := strings.CutPrefix(e.c.BaseURI, "http://"); ok {
 		return &Fix{Label: "Use https", Field: "baseUri", Value: "https://" + rest}
+	}
+	return nil
+}
+
+// useDomain offers the domain for which a cookie was set as the base URI's host,
+// where that is an address or a bare name: the application knows itself by
+// another.
+func (e evidence) useDomain(cookie string) *Fix {
+	base, err := connection.ParseBase(e.c.BaseURI)
+	if err != nil {
+		return nil
+	}
+	if _, err := netip.ParseAddr(base.Hostname()); err != nil && strings.Contains(base.Hostname(), ".") {
+		return nil
+	}
+	for _, line := range e.header().Values("Set-Cookie") {
+		set, err := http.ParseSetCookie(line)
+		if err != nil || set.Name != cookie || !strings.Contains(strings.Trim(set.Domain, "."), ".") {
+			continue
+		}
+		host := strings.Trim(set.Domain, ".")
+		if p := base.Port(); p != "" {
+			host += ":" + p
+		}
+		base.Host = host
+		if _, err := connection.ParseBase(base.String()); err != nil {
+			return nil
+		}
+		return &Fix{Label: "Use " + shorten(host, 60), Field: "baseUri", Value: base.String()}
 	}
 	return nil
 }

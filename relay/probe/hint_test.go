@@ -114,7 +114,8 @@ func TestHints(t *testing.T) {
 		{"404 at the sign-in", good(), func(c *connection.Connection) { c.Auth.Cookie.URI = "/nowhere" }, StepSignIn, "sign_in_failed", "not-found", []string{"/api/nowhere"}, ""},
 		// cookies
 		{"Secure on plain http", cookie(http.Cookie{Name: "SID", Value: "v1", Path: "/", Secure: true}), same, StepSignIn, "sign_in_failed", "cookie-secure", []string{"Secure", "plain http"}, "baseUri=https"},
-		{"for another domain", cookie(http.Cookie{Name: "SID", Value: "v1", Path: "/", Domain: "erp.example"}), same, StepSignIn, "sign_in_failed", "cookie-domain", []string{"erp.example"}, ""},
+		{"for another domain", cookie(http.Cookie{Name: "SID", Value: "v1", Path: "/", Domain: "erp.example"}), same, StepSignIn, "sign_in_failed", "cookie-domain", []string{"erp.example"}, "baseUri=http://erp.example:"},
+		{"__Host- on plain http", cookie(http.Cookie{Name: "__Host-SID", Value: "v1", Path: "/", Secure: false}), same, StepSignIn, "sign_in_failed", "cookie-host-prefix", nil, "baseUri=https"},
 		{"for another path", cookie(http.Cookie{Name: "SID", Value: "v1", Path: "/other"}), same, StepPing, "", "cookie-other-path", []string{"/other"}, ""},
 		{"expired by a wrong clock", signIn(func(w http.ResponseWriter, _ *http.Request) {
 			then := now.Add(-3 * time.Hour)
