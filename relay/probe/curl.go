@@ -33,7 +33,7 @@ func (m *mask) command(c *connection.Connection, step string, e *road.Exchange) 
 	w.headers(first.RequestHeader)
 	w.digest(c)
 	switch {
-	case step == StepSignIn:
+	case step == StepSignIn && c.Auth.Type == connection.AuthCookie:
 		w.line("-c " + jarFile)
 	case first.RequestHeader.Get("Cookie") != "" && c.Auth.Type.SignsIn():
 		w.line("-b " + jarFile)

@@ -270,6 +270,27 @@ func TestCredentialsBecomeTheAuthenticationType(t *testing.T) {
 	}
 }
 
+func TestATokenRequestBecomesOAuth2(t *testing.T) {
+	for command, by := range map[string]string{
+		`curl https://login.example/oauth2/token -u 'app:s3cret' -d grant_type=client_credentials -d 'scope=a b&audience=x'`:                 connection.ClientByBasic,
+		`curl https://login.example/oauth2/token -d 'grant_type=client_credentials&client_id=app&client_secret=s3cret&scope=a+b&audience=x'`: connection.ClientInBody,
+	} {
+		d, err := Read(command)
+		if err != nil {
+			t.Fatal(err)
+		}
+		secret := map[string]string{connection.ClientByBasic: "{{secret.password}}", connection.ClientInBody: "{{secret.client_secret}}"}[by]
+		want := &connection.OAuth2Auth{Grant: connection.ClientCredentials, TokenURI: "/oauth2/token", ClientID: "app", ClientSecret: secret,
+			Scopes: []string{"a", "b"}, ClientAuthentication: by, Parameters: []connection.Pair{{Name: "audience", Value: "x"}}}
+		if diff := cmp.Diff(want, d.Spec.Auth.OAuth2); diff != "" {
+			t.Errorf("%s: %s", command, diff)
+		}
+		if invalid := connection.Validate(connection.Defaults(d.Spec), connection.Placeholders(d.Spec)); invalid != nil {
+			t.Error(invalid)
+		}
+	}
+}
+
 func TestWhatCantBeReadSaysWhatToPaste(t *testing.T) {
 	for name, test := range map[string]struct{ text, says string }{
 		"nothing":            {" \n", "Paste a request"},

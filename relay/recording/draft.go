@@ -14,7 +14,10 @@ import (
 func (d Draft) of(r *request) Draft {
 	base := baseOf(r.url)
 	d.begin(base, r)
-	if isLogin(r) {
+	if isTokenRequest(r) {
+		d.clientCredentials(base, r)
+		d.note(Check, "There is no ping yet: enter a URI of the API, such as /me.")
+	} else if isLogin(r) {
 		d.signIn(base, r)
 		d.note(Check, "There is no ping yet: enter a URI that answers only who is signed in, such as /me.")
 	} else {
