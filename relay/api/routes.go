@@ -43,6 +43,7 @@ func (h *handler) routes() {
 	route(h, "POST", "/connections/compare", connections, "Compare from where a connection that is not saved is reached", 200, h.compareDraft, compareAnswers)
 	route(h, "POST", "/connections/{id}/compare", connections, "Compare from where a saved connection, or edits of it, is reached", 200, h.compareSaved, compareAnswers)
 	route(h, "GET", "/connections/{id}/session", connections, "Read the stored session, without its cookies' values", 200, h.readSession)
+	route(h, "POST", "/connections/{id}/session", connections, "Sign in now, in the place of the session that there is", 200, h.signInSession)
 	route(h, "DELETE", "/connections/{id}/session", connections, "Sign out: forget the stored session", 204, h.dropSession)
 
 	route(h, "GET", "/events", workspace, "Follow what changes", 200, h.events, eventAnswers)

@@ -95,8 +95,8 @@ func build(ctx context.Context, c *config.Config, public *url.URL, log *zap.Logg
 		Store: r.store, Vault: vault, Events: events,
 		Presence:   registry.PresenceFunc(func(agentID string) []hub.Instance { return r.hub.Instances(agentID) }),
 		Disconnect: func(agentID, instanceID, reason string) { r.hub.Disconnect(agentID, instanceID, reason) },
-		DropSession: func(ctx context.Context, workspaceID, connectionID string) error {
-			return sessions.Drop(ctx, workspaceID, connectionID)
+		DropSession: func(ctx context.Context, d session.Dropped) error {
+			return sessions.Drop(ctx, d)
 		},
 		Installable: func() registry.Installable { return registry.Installable(r.shelf.Systems()) },
 		PublicURL:   public, RelayID: id, Clock: time.Now, Log: log.Named("registry"),
@@ -120,7 +120,12 @@ func build(ctx context.Context, c *config.Config, public *url.URL, log *zap.Logg
 	cloud := outbound.New(outbound.Options{Guard: true, AllowPrivate: exceptions, Log: log.Named("outbound")})
 	r.closeLater(func() error { cloud.Close(); return nil })
 	roads := road.New(cloud, r.hub)
-	sessions = session.NewKeeper(session.Options{Store: reg, NewID: func() string { return store.NewID("ses") }, Clock: time.Now, Log: log.Named("session")})
+	sessions = session.NewKeeper(session.Options{
+		Store: reg, Roads: roads, Changed: func(workspaceID, connectionID string) {
+			events.Publish(event.Event{WorkspaceID: workspaceID, Type: event.ConnectionChanged, ID: connectionID})
+		},
+		NewID: func() string { return store.NewID("ses") }, Clock: time.Now, Log: log.Named("session"),
+	})
 	r.closeLater(func() error { sessions.Close(); return nil })
 	prober := probe.New(probe.Options{Roads: roads, Sessions: sessions, Presence: r.hub, Clock: time.Now, Log: log.Named("probe")})
 	passage := gateway.New(gateway.Options{Roads: roads, Sessions: sessions, Clock: time.Now, Log: log.Named("gateway"), Registerer: r.figures, MaxBody: c.MaxRequestBody})

@@ -125,7 +125,7 @@ func TestDocumentDescribesEveryCallOfTheContract(t *testing.T) {
 	calls := map[string]string{
 		"/agents": "get post", "/agents/{id}": "get patch delete", "/agents/{id}/enrollments": "post", "/enroll": "post delete",
 		"/connections": "get post", "/connections/{id}": "get put delete", "/connections/test": "post", "/connections/{id}/test": "post",
-		"/connections/{id}/session": "get delete", "/connections/{id}/proxy/{path}": "get head post put patch delete options",
+		"/connections/{id}/session": "get post delete", "/connections/{id}/proxy/{path}": "get head post put patch delete options",
 		"/events": "get", "/audit": "get", "/tokens": "get post", "/tokens/{id}": "delete", "/me": "get",
 	}
 	ids := map[string]bool{}
@@ -191,6 +191,7 @@ func TestAnswersConformToTheDocument(t *testing.T) {
 		{"get", "/connections/{id}", "200", relay.call("GET", path, "")},
 		{"get", "/connections", "200", relay.call("GET", "/api/v1/connections", "")},
 		{"get", "/connections/{id}/session", "200", relay.call("GET", path+"/session", "")},
+		{"post", "/connections/{id}/session", "200", relay.call("POST", path+"/session", "")},
 		{"get", "/audit", "200", relay.call("GET", "/api/v1/audit", "")},
 		{"get", "/tokens", "200", relay.call("GET", "/api/v1/tokens", "")},
 		{"post", "/tokens", "201", relay.call("POST", "/api/v1/tokens", `{"name":"x"}`)},

@@ -94,20 +94,39 @@ func ifMatch(version int64) http.Header {
 
 // Session is a stored session: never a cookie's value.
 type Session struct {
-	ID           string    `json:"id"`
-	ConnectionID string    `json:"connectionId"`
-	CreatedAt    time.Time `json:"createdAt"`
-	LastUsedAt   time.Time `json:"lastUsedAt"`
-	SignIns      int       `json:"signIns"`
-	Reason       string    `json:"reason"`
-	Cookies      []Cookie  `json:"cookies"`
+	ID           string       `json:"id"`
+	ConnectionID string       `json:"connectionId"`
+	CreatedAt    time.Time    `json:"createdAt"`
+	LastUsedAt   time.Time    `json:"lastUsedAt"`
+	ExpiresAt    *time.Time   `json:"expiresAt,omitempty"` // nil: when the application says so
+	SignIns      int          `json:"signIns"`
+	Reason       string       `json:"reason"`
+	Cookies      []Cookie     `json:"cookies"`
+	Values       []string     `json:"values"`           // names of the sign-in's values
+	SignIn       *SignInState `json:"signIn,omitempty"` // nil: the last sign-in succeeded
+}
+
+// SignInState is how a connection's sign-ins fail.
+type SignInState struct {
+	Failures  int        `json:"failures"` // in a row
+	Since     time.Time  `json:"since"`
+	NextTryAt *time.Time `json:"nextTryAt,omitempty"`
+	Text      string     `json:"text"`
+	Detail    string     `json:"detail,omitempty"`
 }
 
 // Cookie is one cookie of a session.
 type Cookie struct {
-	Name string    `json:"name"`
-	URL  string    `json:"url"`
-	At   time.Time `json:"at"`
+	Name      string     `json:"name"`
+	Domain    string     `json:"domain"`
+	HostOnly  bool       `json:"hostOnly"`
+	Path      string     `json:"path"`
+	Secure    bool       `json:"secure"`
+	HTTPOnly  bool       `json:"httpOnly"`
+	SameSite  string     `json:"sameSite,omitempty"`
+	ExpiresAt *time.Time `json:"expiresAt,omitempty"` // nil: with the session
+	URL       string     `json:"url"`
+	At        time.Time  `json:"at"`
 }
 
 // Session reads a connection's session. Its code is not_found where there is
@@ -115,6 +134,14 @@ type Cookie struct {
 func (c *Client) Session(ctx context.Context, connectionID string) (Session, error) {
 	var out Session
 	err := c.Do(ctx, "GET", call("connections", connectionID, "session"), nil, &out)
+	return out, err
+}
+
+// SignIn signs a connection in at once, in the place of the session that there
+// is. Its code is sign_in_failed where the application refuses.
+func (c *Client) SignIn(ctx context.Context, connectionID string) (Session, error) {
+	var out Session
+	err := c.Do(ctx, "POST", call("connections", connectionID, "session"), nil, &out)
 	return out, err
 }
 

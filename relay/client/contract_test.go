@@ -62,6 +62,7 @@ func coverage() map[string][]covered {
 			return err
 		}}},
 		"GET /connections/{id}/session":    {{out: reflect.TypeFor[Session](), call: func(ctx context.Context, c *Client) error { _, err := c.Session(ctx, "1"); return err }}},
+		"POST /connections/{id}/session":   {{out: reflect.TypeFor[Session](), call: func(ctx context.Context, c *Client) error { _, err := c.SignIn(ctx, "1"); return err }}},
 		"DELETE /connections/{id}/session": {{call: func(ctx context.Context, c *Client) error { return c.SignOut(ctx, "1") }}},
 
 		"GET /agents":         {{out: reflect.TypeFor[listed[Agent]](), call: func(ctx context.Context, c *Client) error { return drain(c.Agents(ctx, list)) }}},

@@ -17,6 +17,8 @@ type TestResult struct {
 	Steps      []TestStep       `json:"steps"`
 	Session    *TestSessionInfo `json:"session,omitempty"`
 	Warnings   []string         `json:"warnings,omitempty"`
+	// EndedStatus is a status code to add to those that end a session; 0: none.
+	EndedStatus int `json:"endedStatus,omitempty"`
 }
 
 // TestSessionInfo names the session that the test created.
@@ -43,6 +45,26 @@ type TestStep struct {
 	Proposals []connection.Success `json:"proposals,omitempty"`
 	// Curl is the request as a shell command, secrets as variables.
 	Curl string `json:"curl,omitempty"`
+	// Before is the first request of a sign-in chain.
+	Before *TestFirstRequest `json:"before,omitempty"`
+	Values []TestValueResult `json:"values,omitempty"` // of the answer to the sign-in itself
+}
+
+// TestFirstRequest is the first request of a sign-in chain, and its answer.
+type TestFirstRequest struct {
+	Request  *TestHTTPRequest  `json:"request,omitempty"`
+	Response *TestHTTPResponse `json:"response,omitempty"`
+	Hops     []TestHop         `json:"hops,omitempty"`
+	Values   []TestValueResult `json:"values,omitempty"`
+}
+
+// TestValueResult is what became of one value that an answer was to give.
+type TestValueResult struct {
+	Name    string `json:"name"`
+	From    string `json:"from"`
+	At      string `json:"at"`
+	Found   bool   `json:"found"`
+	Missing string `json:"missing,omitempty"`
 }
 
 // TestFix sets one field of the connection to a value, and so mends the step.

@@ -35,13 +35,14 @@ func (t AuthType) Repeats() bool { return t.SignsIn() || t == AuthDigest }
 
 // Auth says how the application learns who sends a request.
 type Auth struct {
-	Type   AuthType    `json:"type" doc:"cookie, none, basic, token, custom, oauth2 or digest."`
-	Cookie *CookieAuth `json:"cookie,omitempty" doc:"Required where type is cookie."`
-	Basic  *BasicAuth  `json:"basic,omitempty" doc:"Required where type is basic."`
-	Token  *TokenAuth  `json:"token,omitempty" doc:"Required where type is token."`
-	Custom *CustomAuth `json:"custom,omitempty" doc:"Required where type is custom."`
-	OAuth2 *OAuth2Auth `json:"oauth2,omitempty" doc:"Required where type is oauth2."`
-	Digest *DigestAuth `json:"digest,omitempty" doc:"Required where type is digest."`
+	Type    AuthType     `json:"type" doc:"cookie, none, basic, token, custom, oauth2 or digest."`
+	Cookie  *CookieAuth  `json:"cookie,omitempty" doc:"Required where type is cookie."`
+	Basic   *BasicAuth   `json:"basic,omitempty" doc:"Required where type is basic."`
+	Token   *TokenAuth   `json:"token,omitempty" doc:"Required where type is token."`
+	Custom  *CustomAuth  `json:"custom,omitempty" doc:"Required where type is custom."`
+	OAuth2  *OAuth2Auth  `json:"oauth2,omitempty" doc:"Required where type is oauth2."`
+	Digest  *DigestAuth  `json:"digest,omitempty" doc:"Required where type is digest."`
+	Session *SessionLife `json:"session,omitempty" doc:"How long a session is used, and how often the relay may sign in. Only of types that sign in."`
 }
 
 // Pair is a name and a value, such as a parameter of a query.
@@ -69,6 +70,9 @@ func (a Auth) defaults() Auth {
 		kept.Digest = a.Digest
 	default:
 		return a // told by checkAuthType
+	}
+	if a.Type.SignsIn() {
+		kept.Session = sessionDefaults(a.Session)
 	}
 	return kept
 }
@@ -114,9 +118,11 @@ func authTypeNames() string {
 
 // checkAuth checks the part that the type uses.
 func checkAuth(f *faults, s Spec) {
+	checkSession(f, s.Auth.Session)
 	switch a := s.Auth; {
 	case a.Type == AuthCookie && a.Cookie != nil:
 		checkCookie(f, s.BaseURI, *a.Cookie)
+		checkSignIn(f, s.BaseURI, *a.Cookie)
 	case a.Type == AuthBasic && a.Basic != nil:
 		a.Basic.check(f)
 	case a.Type == AuthToken && a.Token != nil:

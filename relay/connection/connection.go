@@ -53,7 +53,11 @@ type CookieAuth struct {
 	URI    string `json:"uri" doc:"The sign-in URI, relative to the base URI."`
 	Body   string `json:"body,omitempty" doc:"The body of a POST, with {{secret.NAME}} and {{agent.secret.NAME}} placeholders."`
 	// SuccessStatusCode is 100–599, or 0 for any 2xx.
-	SuccessStatusCode int `json:"successStatusCode,omitempty" doc:"The status code of a successful sign-in, 100 to 599. Left out: any 2xx. A 3xx is not followed."`
+	SuccessStatusCode int           `json:"successStatusCode,omitempty" doc:"The status code of a successful sign-in, 100 to 599. Left out: any 2xx. A 3xx is not followed."`
+	Headers           []Header      `json:"headers,omitempty" doc:"Header fields of the sign-in alone, in the place of configured ones of the same name."`
+	Before            *FirstRequest `json:"before,omitempty" doc:"The first request of a sign-in chain: it gets what the sign-in has to send along."`
+	Values            []SignInValue `json:"values,omitempty" doc:"What to take from the answer to the sign-in itself, for {{signin.NAME}} in all that follows."`
+	SignOut           *SignOut      `json:"signOut,omitempty" doc:"How the application is told that a session is not needed any more."`
 }
 
 // Ping is the request by which Test, and later the health check, tells whether

@@ -19,11 +19,7 @@ func Defaults(s Spec) Spec {
 	if s.MediaType == "" {
 		s.MediaType = JSON
 	}
-	s.Headers = slices.Clone(s.Headers)
-	for i, h := range s.Headers {
-		// Blanks around a value are no part of it (RFC 9110, section 5.5).
-		s.Headers[i] = Header{Name: strings.TrimSpace(h.Name), Value: strings.Trim(h.Value, " \t")}
-	}
+	s.Headers = trimHeaders(s.Headers)
 	s.Auth = s.Auth.defaults()
 	s.Ping.Method = strings.ToUpper(strings.TrimSpace(s.Ping.Method))
 	if s.Ping.Method == "" {
@@ -43,5 +39,15 @@ func (c *CookieAuth) defaults() *CookieAuth {
 	d := *c
 	d.Method = strings.ToUpper(strings.TrimSpace(d.Method))
 	d.URI = strings.TrimSpace(d.URI)
+	signInDefaults(&d)
 	return &d
+}
+
+func trimHeaders(headers []Header) []Header {
+	headers = slices.Clone(headers)
+	for i, h := range headers {
+		// Blanks around a value are no part of it (RFC 9110, section 5.5).
+		headers[i] = Header{Name: strings.TrimSpace(h.Name), Value: strings.Trim(h.Value, " \t")}
+	}
+	return headers
 }

@@ -69,7 +69,10 @@ func Fill(text string, e Escape, secrets map[string]string, marks *Marks) (strin
 			b.WriteString(marks.mark(p.secret, at))
 			continue
 		}
-		value, ok := secrets[p.secret]
+		value, ok := secrets[p.key()]
+		if !ok && p.signIn {
+			return "", unsigned(p)
+		}
 		if !ok {
 			return "", unset(p.secret)
 		}
@@ -112,4 +115,8 @@ func unset(name string) *PlaceholderError {
 
 func noAgent(p piece) *PlaceholderError {
 	return &PlaceholderError{Placeholder: p.shown(), Message: fmt.Sprintf("%s is filled in by an agent, and in cloud mode there is none: use {{secret.%s}}, or choose on-premise.", p.shown(), p.secret)}
+}
+
+func unsigned(p piece) *PlaceholderError {
+	return &PlaceholderError{Placeholder: p.shown(), Message: fmt.Sprintf("%s is not known: the sign-in has not brought it.", p.shown())}
 }

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// A placeholder is {{secret.NAME}}, or {{agent.secret.NAME}} for a secret that
-// stays on the agent's machine; blanks inside the braces do no harm. Anything
+// A placeholder is {{secret.NAME}}, {{agent.secret.NAME}} for a secret that stays
+// on the agent's machine, or {{signin.NAME}} for a value that the sign-in brings; blanks inside the braces do no harm. Anything
 // else between double braces is text, as templates of other systems use them
 // too; but what begins like a placeholder and is none is an error, since it
 // would be sent as it stands.
@@ -28,17 +28,29 @@ const maxAgentSecrets = 32
 // piece is a stretch of text, or a placeholder for the secret that it names.
 type piece struct {
 	text   string
-	secret string
-	agents bool // the secret is the agent's
+	secret string // its name, or that of a value of the sign-in
+	agents bool   // the secret is the agent's
+	signIn bool   // it is a value of the sign-in
 }
 
 // ours reports whether the piece stands for a secret of the connection itself.
-func (p piece) ours() bool { return p.secret != "" && !p.agents }
+func (p piece) ours() bool { return p.secret != "" && !p.agents && !p.signIn }
+
+// key is under what the piece's value stands among the connection's secrets.
+func (p piece) key() string {
+	if p.signIn {
+		return signInKey(p.secret)
+	}
+	return p.secret
+}
 
 // shown is the placeholder as a person writes it.
 func (p piece) shown() string {
 	if p.agents {
 		return placeholderOpen + agentPrefix + p.secret + placeholderClose
+	}
+	if p.signIn {
+		return placeholderOpen + signInPrefix + p.secret + placeholderClose
 	}
 	return placeholderOpen + secretPrefix + p.secret + placeholderClose
 }
@@ -97,11 +109,11 @@ func splitPlaceholders(text string) (pieces []piece, faults []*PlaceholderError)
 }
 
 // looksLikePlaceholder reports whether the text after two opening braces is
-// meant for us: "secret…" or "agent.secret…", in whatever case, even if the
+// meant for us: "secret…", "agent.secret…" or "signin…", in whatever case, even if the
 // rest of it is wrong.
 func looksLikePlaceholder(inner string) bool {
 	inner = strings.ToLower(strings.TrimLeft(inner, " \t"))
-	return strings.HasPrefix(inner, "secret") || strings.HasPrefix(inner, "agent.secret")
+	return strings.HasPrefix(inner, "secret") || strings.HasPrefix(inner, "agent.secret") || strings.HasPrefix(inner, "signin")
 }
 
 // readPlaceholder reads the inside of a placeholder, or says what is wrong with
@@ -114,11 +126,21 @@ func readPlaceholder(inner string) (p piece, fault string) {
 	if rest, agents := strings.CutPrefix(word, agentPrefix); agents {
 		p.agents, name, ok, form = true, rest, true, "{{agent.secret.NAME}}"
 	}
+	if rest, signIn := strings.CutPrefix(word, signInPrefix); signIn {
+		p.signIn, name, ok, form = true, rest, true, "{{signin.NAME}}"
+	}
 	switch {
+	case !ok && strings.HasPrefix(strings.ToLower(word), "signin"):
+		return piece{}, fmt.Sprintf("%s is not a placeholder: write {{signin.NAME}}, in lower case and with a dot.", shown)
 	case !ok:
 		return piece{}, fmt.Sprintf("%s is not a placeholder: write {{secret.NAME}} or {{agent.secret.NAME}}, in lower case and with dots.", shown)
+	case name == "" && p.signIn:
+		return piece{}, fmt.Sprintf("%s names no value: write %s.", shown, form)
 	case name == "":
 		return piece{}, fmt.Sprintf("%s names no secret: write %s.", shown, form)
+	}
+	if p.signIn && signInNameFault(name) != "" {
+		return piece{}, fmt.Sprintf("%s: %s", shown, signInNameFault(name))
 	}
 	if fault := secretNameFault(name); fault != "" {
 		return piece{}, fmt.Sprintf("%s: %s", shown, fault)
@@ -187,7 +209,7 @@ func (c *CookieAuth) templates(m MediaType) []template {
 	if c.Method == "POST" {
 		t = append(t, template{"auth.cookie.body", c.Body, EscapeFor(m)})
 	}
-	return t
+	return append(t, signInTemplates(c, m)...)
 }
 
 func pingSendsBody(method string) bool { return method == "POST" || method == "PUT" }

@@ -182,7 +182,7 @@ func checkRef(f *faults, path, field, base, ref string) {
 	var b strings.Builder
 	for _, p := range pieces {
 		switch {
-		case p.agents:
+		case p.agents || p.signIn:
 			b.WriteString(agents)
 		case p.secret != "":
 			b.WriteByte('x')
@@ -199,7 +199,7 @@ func checkRef(f *faults, path, field, base, ref string) {
 	case err != nil:
 		f.add(path, "%s %s.", field, err)
 	case strings.Contains(u.Host, agents):
-		f.add(path, "%s can't have a secret of the agent in its host: where requests go must be known here.", field)
+		f.add(path, "%s can't have a secret of the agent, or a value of the sign-in, in its host: where requests go must be known here.", field)
 	}
 }
 
@@ -220,6 +220,10 @@ func checkPlaceholders(f *faults, s Spec, secretNames []string) {
 				f.add(t.path, "%s", noAgent(p).Message)
 			case p.ours() && !slices.Contains(secretNames, p.secret):
 				f.add(t.path, "%s", unset(p.secret).Message)
+			case p.signIn:
+				if fault := signInUseFault(s, t.path, p.secret); fault != "" {
+					f.add(t.path, "%s", fault)
+				}
 			}
 		}
 	}

@@ -44,6 +44,8 @@ func Warnings(s Spec) []string {
 			w = append(w, "The cookie body is not sent, since the cookie method is "+c.Method+".")
 		}
 	}
+	w = append(w, signInWarnings(s)...)
+	w = append(w, sessionWarnings(s)...)
 	if pingSendsBody(s.Ping.Method) {
 		w = append(w, bodyWarnings("ping body", s.Ping.Body, s)...)
 	} else if s.Ping.Body != "" {

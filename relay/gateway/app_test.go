@@ -17,12 +17,13 @@ import (
 	"go.uber.org/zap"
 
 	"sallyport/internal/outbound"
+	"sallyport/internal/testkit"
 	"sallyport/relay/connection"
 	"sallyport/relay/road"
 	"sallyport/relay/session"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(testkit.PostgresMain{M: m}) }
 
 // site is an application with a cookie sign-in, and a relay's proxy route in
 // front of it, each on a real server.
@@ -60,12 +61,12 @@ func newSite(t testing.TB, log *zap.Logger) *site {
 	}
 	cloud := outbound.New(outbound.Options{})
 	t.Cleanup(cloud.Close)
+	s.roads = road.New(cloud, nil)
 	var ids atomic.Int64
 	s.keeper = session.NewKeeper(session.Options{
-		Store: &memory{}, Log: log, NewID: func() string { return fmt.Sprintf("ses_%d", ids.Add(1)) },
+		Store: &memory{}, Roads: s.roads, Log: log, NewID: func() string { return fmt.Sprintf("ses_%d", ids.Add(1)) },
 	})
 	t.Cleanup(s.keeper.Close)
-	s.roads = road.New(cloud, nil)
 	s.gateway = New(Options{Roads: s.roads, Sessions: s.keeper, Log: log, Registerer: s.requests})
 	s.relay = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Request-Id", "req-1")

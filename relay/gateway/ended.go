@@ -4,13 +4,14 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"strconv"
 	"strings"
 
 	"sallyport/relay/connection"
 )
 
 // ended says why an answer means that the session has ended, "" where it does
-// not: a 401, or a redirect to the page on which people sign in.
+// not: a 401 or another status that the connection names, or a redirect to the page on which people sign in.
 func (p *passage) ended(resp *http.Response) string {
 	if !p.c.Auth.Type.SignsIn() {
 		return ""
@@ -18,9 +19,10 @@ func (p *passage) ended(resp *http.Response) string {
 	if p.c.Auth.NeedsPerson() && !p.held.Refreshable() {
 		return "" // nobody but a person could sign in again; the answer says more
 	}
+	if p.c.Auth.Session.Ends(resp.StatusCode) {
+		return "the application answered " + strconv.Itoa(resp.StatusCode)
+	}
 	switch resp.StatusCode {
-	case http.StatusUnauthorized:
-		return "the application answered 401"
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
 		http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
 		if p.c.Auth.Type == connection.AuthCookie && p.toSignIn(resp.Header.Get("Location")) {
@@ -46,7 +48,7 @@ func (p *passage) toSignIn(location string) bool {
 	}
 	signIn := ""
 	if how := p.c.Auth.Cookie; how != nil {
-		if u, err := p.c.URL(how.URI, &connection.Marks{}); err == nil && strings.EqualFold(u.Hostname(), to.Hostname()) {
+		if u, err := p.signedIn().URL(how.URI, &connection.Marks{}); err == nil && strings.EqualFold(u.Hostname(), to.Hostname()) {
 			signIn = u.Path
 		}
 	}

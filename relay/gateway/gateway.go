@@ -66,6 +66,7 @@ func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request, c *connection.Co
 	defer p.endTurn()
 	g.metrics.inFlight.Inc()
 	result, complete := p.run(rawQuery)
+	p.use(nil)
 	p.body.finish(p.interrupt)
 	p.ahead.finish(p.interrupt)
 	g.metrics.inFlight.Dec()

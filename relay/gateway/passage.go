@@ -34,9 +34,11 @@ type passage struct {
 	target *url.URL
 	rt     http.RoundTripper
 	held   *session.Held
-	body   *replay // nil: none
-	length int64   // of the body; -1: not known
-	fields string  // the body, where fields were added to it
+	using  *session.Held // the session that is in use
+	done   func()        // ends its use
+	body   *replay       // nil: none
+	length int64         // of the body; -1: not known
+	fields string        // the body, where fields were added to it
 	signIn time.Duration
 	timing proto.Timing
 
@@ -112,16 +114,23 @@ func (p *passage) answer(rawQuery string) (*http.Response, *proto.Error) {
 // ended: one sign-in, one replay. The answer's own cookies are passed over,
 // since they belong to nobody's session.
 func (p *passage) renewed(first *http.Response, why string) (*http.Response, *proto.Error) {
-	if !p.held.Renewable() {
+	status, request := first.StatusCode, p.r.Method+" "+p.target.EscapedPath()
+	if !p.held.Renewable(status, request) {
 		return p.unaccepted(first, "The application does not accept the session, although it was signed in just now.")
 	}
 	// Asked before the sign-in, so that the body is kept no longer than needed.
 	again := p.body.rewind()
-	err := p.timed(func(ctx context.Context) (err error) {
-		p.held, err = p.g.sessions.Renew(ctx, p.rt, p.c, p.held, p.requestID, why)
+	err := p.timed(func(ctx context.Context) error {
+		fresh, err := p.g.sessions.Renew(ctx, p.rt, p.c, p.held, p.requestID, why)
+		if err == nil {
+			p.held = fresh
+		}
 		return err
 	})
 	if err != nil {
+		if err.Facts[session.FactWhy] == session.WhyTooOften && status/100 != 3 {
+			return first, nil // the application's own word says more
+		}
 		discard(first)
 		err.Outcome = proto.OutcomeSent
 		return nil, err
@@ -135,7 +144,7 @@ func (p *passage) renewed(first *http.Response, why string) (*http.Response, *pr
 		return nil, failure
 	}
 	if p.ended(resp) != "" {
-		p.held.Unaccepted()
+		p.held.Unaccepted(resp.StatusCode, request)
 		return p.unaccepted(resp, "The application does not accept the session, although it was signed in just now.")
 	}
 	p.takeCookies(resp)
@@ -143,9 +152,9 @@ func (p *passage) renewed(first *http.Response, why string) (*http.Response, *pr
 }
 
 // unaccepted is the answer where the session has ended and nothing more can be
-// done: a 401 speaks for itself, a redirect to a sign-in page does not.
+// done: a status such as 401 speaks for itself, a redirect to a sign-in page does not.
 func (p *passage) unaccepted(resp *http.Response, detail string) (*http.Response, *proto.Error) {
-	if resp.StatusCode == http.StatusUnauthorized {
+	if resp.StatusCode/100 != 3 {
 		return resp, nil
 	}
 	discard(resp)
@@ -155,6 +164,23 @@ func (p *passage) unaccepted(resp *http.Response, detail string) (*http.Response
 		Hint:   "Send the request again. Where that does not help, test the connection: the session's cookie may not be sent to this path.",
 	}
 }
+
+// use notes that the request uses a session, in the place of one before.
+func (p *passage) use(h *session.Held) {
+	if p.using == h {
+		return
+	}
+	if p.done != nil {
+		p.done()
+	}
+	p.using, p.done = h, nil
+	if h != nil {
+		p.done = h.Use()
+	}
+}
+
+// signedIn is the connection with the values that its session has.
+func (p *passage) signedIn() *connection.Connection { return p.held.Connection(p.c) }
 
 // prepare checks the request and finds its target and road.
 func (p *passage) prepare(rawQuery string) *proto.Error {
@@ -219,6 +245,7 @@ func (p *passage) send() (*http.Response, *proto.Error) {
 		// having sent leaves it to net/http to read a short body.
 		_ = http.NewResponseController(p.w).EnableFullDuplex()
 	}
+	p.use(p.held)
 	req, err := p.request()
 	if err != nil {
 		return nil, p.failure(err)
@@ -276,7 +303,11 @@ func (p *passage) interrupt() {
 	_ = http.NewResponseController(p.w).SetReadDeadline(time.Unix(1, 0))
 }
 
+// takeCookies takes what an accepted answer says of the session.
 func (p *passage) takeCookies(resp *http.Response) {
+	if resp.StatusCode < 400 {
+		p.held.Follow(p.c, resp.Header)
+	}
 	if lines := resp.Header["Set-Cookie"]; len(lines) > 0 {
 		p.held.Jar.SetCookies(p.target, lines)
 	}

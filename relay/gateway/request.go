@@ -31,11 +31,11 @@ func sendable(r *http.Request) *proto.Error {
 
 // request builds what goes onto the road.
 func (p *passage) request() (*http.Request, error) {
-	own, err := road.Fields(p.held.Connection(p.c), p.target, &p.marks)
+	own, err := road.Fields(p.signedIn(), p.target, &p.marks)
 	if err != nil {
 		return nil, err
 	}
-	target, err := road.Target(p.c, p.target, &p.marks)
+	target, err := road.Target(p.signedIn(), p.target, &p.marks)
 	if err != nil {
 		return nil, err
 	}

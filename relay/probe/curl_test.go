@@ -135,6 +135,9 @@ func TestACopiedCommandSendsWhatTheTestSent(t *testing.T) {
 			if len(wanted) == 0 {
 				t.Fatalf("nothing was sent: %+v", r.Steps)
 			}
+			if last := len(wanted) - 1; c.Auth.Type.SignsIn() && last > 1 && !strings.Contains(wanted[last], "Cookie:") {
+				wanted = wanted[:last] // how the ping is answered without a session: no step, and no command
+			}
 			dir := t.TempDir()
 			var script strings.Builder
 			for _, step := range r.Steps {

@@ -52,8 +52,8 @@ func (e evidence) hint() *advice {
 	if e.step == StepSignIn && e.c.Auth.Type == connection.AuthOAuth2 {
 		return e.tokens()
 	}
-	if !e.answered() {
-		return nil
+	if h := e.chain(); h != nil || !e.answered() {
+		return h
 	}
 	for _, family := range []func() *advice{e.plainToTLS, e.detours, e.methods, e.cookies, e.bodies, e.protections, e.pages, e.statuses, e.paths, e.values} {
 		if h := family(); h != nil {

@@ -26,6 +26,8 @@ type Roads interface {
 // Sessions signs in. *session.Keeper implements it.
 type Sessions interface {
 	SignIn(ctx context.Context, rt http.RoundTripper, c *connection.Connection, requestID, reason string) (*session.Attempt, error)
+	// Discard ends the session of a connection that is not on file.
+	Discard(c *connection.Connection, a *session.Attempt)
 }
 
 // Presence knows which machines of an agent are connected. *hub.Hub
@@ -88,6 +90,7 @@ func (p *Prober) Run(ctx context.Context, c *connection.Connection, requestID st
 	r.step(StepAgent, r.agent)
 	r.step(StepSignIn, func(s *Step) { r.signIn(ctx, s) })
 	r.step(StepPing, func(s *Step) { r.ping(ctx, s) })
+	p.sessions.Discard(c, r.attempt)
 	r.result.DurationMs = milliseconds(p.clock().Sub(r.began))
 	p.log.Info("connection tested", zap.String("connection", c.ID), zap.String("request_id", requestID),
 		zap.Bool("ok", r.result.OK), zap.String("failed_step", r.failed), zap.Float64("duration_ms", r.result.DurationMs))
@@ -235,6 +238,7 @@ func (r *run) signIn(ctx context.Context, s *Step) {
 			r.mask.add(token, "TOKEN")
 		}
 		r.mask.learn(attempt.Exchange)
+		r.mask.chain(s, attempt)
 		r.mask.show(s, attempt.Exchange)
 		s.Curl = r.mask.command(r.c, StepSignIn, attempt.Exchange)
 	}
@@ -274,7 +278,10 @@ func (r *run) signedIn(a *session.Attempt) string {
 	case len(names) > 1:
 		what = fmt.Sprintf("%d cookies (%s)", len(names), strings.Join(names, ", "))
 	}
-	return fmt.Sprintf("The application answered %s and set %s.", statusText(a.Exchange.Last().Status), what)
+	if len(names) == 0 && len(a.Values) > 0 {
+		return fmt.Sprintf("%sThe application answered %s and gave %s.", gave(a), statusText(a.Exchange.Last().Status), named(a.Values))
+	}
+	return fmt.Sprintf("%sThe application answered %s and set %s.", gave(a), statusText(a.Exchange.Last().Status), what)
 }
 
 // ping sends the ping and judges its answer.
@@ -284,8 +291,11 @@ func (r *run) ping(ctx context.Context, s *Step) {
 		(&advice{ID: "nothing-to-test", Text: "Enter a ping URI: a resource that the application answers with 2xx when all is well, such as /me."}).give(s)
 		return
 	}
-	marks := &connection.Marks{}
-	u, err := r.c.URL(r.c.Ping.URI, marks)
+	marks, c := &connection.Marks{}, r.c
+	if r.attempt != nil {
+		c = r.attempt.Connection(c)
+	}
+	u, err := c.URL(r.c.Ping.URI, marks)
 	if err != nil {
 		s.Status, s.Code, s.Message = Failed, string(proto.CodeValidation), "The ping URI can't be used: "+phrase(err)+"."
 		return
@@ -297,7 +307,7 @@ func (r *run) ping(ctx context.Context, s *Step) {
 	if r.attempt != nil && r.attempt.Jar != nil {
 		request.Jar = r.attempt.Jar
 	}
-	exchange, err := road.Send(ctx, r.rt, r.attempt.Connection(r.c), request)
+	exchange, err := road.Send(ctx, r.rt, c, request)
 	r.mask.learn(exchange)
 	r.mask.show(s, exchange)
 	s.Curl = r.mask.command(r.c, StepPing, exchange)
@@ -319,6 +329,8 @@ func (r *run) ping(ctx context.Context, s *Step) {
 		if hint := e.pages(); hint != nil {
 			// Without a success path a login page passes as an answer. Say so.
 			r.warn(hint.Text)
+		} else {
+			r.withoutSession(ctx, request)
 		}
 		return
 	}

@@ -32,6 +32,9 @@ type Result struct {
 	// Warnings are what is worth knowing although the test passed, such as a
 	// cookie URI on another host.
 	Warnings []string `json:"warnings,omitempty"`
+	// EndedStatus is how the application answered the ping without a session,
+	// where the connection does not know that this means so.
+	EndedStatus int `json:"endedStatus,omitempty" doc:"A status code to add to auth.session.endedStatusCodes; 0: none."`
 }
 
 // SessionInfo names the session that the test created.
@@ -56,6 +59,10 @@ type Step struct {
 	// Proposals are of the ping alone.
 	Proposals []connection.Success `json:"proposals,omitempty" doc:"Success paths and values that this answer would pass."`
 	Curl      string               `json:"curl,omitempty" doc:"The request as a curl command for a shell on the machine from which it was sent, secrets as variables."`
+	// Before is the first request of a sign-in chain.
+	Before *FirstRequest `json:"before,omitempty"`
+	// Values are those that the answer to the sign-in itself was to give.
+	Values []ValueResult `json:"values,omitempty"`
 	// Hops are the answers before the last one, where redirects were followed.
 	Hops []Hop `json:"hops,omitempty"`
 }

@@ -10,6 +10,7 @@ import (
 	"sallyport/relay/connection"
 	"sallyport/relay/event"
 	"sallyport/relay/probe"
+	"sallyport/relay/session"
 	"sallyport/relay/store"
 )
 
@@ -109,11 +110,13 @@ func (r *Registry) DeleteConnection(ctx context.Context, actor account.Actor, id
 	if err := mayEdit(actor, "delete connections"); err != nil {
 		return err
 	}
+	var last session.Dropped
 	err := r.workspace(actor).Atomically(ctx, func(w *store.Workspace) error {
 		row, err := w.Connection(ctx, id)
 		if err != nil {
 			return err
 		}
+		last = r.dropping(ctx, w, row)
 		if version != 0 && version != row.Version {
 			return conflict(row)
 		}
@@ -123,7 +126,7 @@ func (r *Registry) DeleteConnection(ctx context.Context, actor account.Actor, id
 		return r.audit(ctx, w, actor, change{"connection.delete", "connection", id, row.Name, ""})
 	})
 	if err == nil {
-		err = r.dropHeld(ctx, actor.WorkspaceID, id)
+		err = r.dropHeld(ctx, last)
 	}
 	if err != nil {
 		return fault(err, "connection")

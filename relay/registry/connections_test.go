@@ -205,7 +205,7 @@ func TestSessionsAreSealedUnderTheirConnection(t *testing.T) {
 		if bytes.Contains(sealed, []byte("topsecret")) {
 			t.Error("the store has the cookie in clear text")
 		}
-		must(t, s.Store.Workspace(ws).SaveSession(ctx, other.ID, sealed, s.now))
+		must(t, s.Store.Workspace(ws).SaveSession(ctx, other.ID, sealed, s.now, time.Time{}))
 		if _, err := s.LoadSession(ctx, ws, other.ID); err == nil {
 			t.Error("a session opened under another connection")
 		}

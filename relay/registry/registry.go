@@ -24,6 +24,7 @@ import (
 	"sallyport/relay/account"
 	"sallyport/relay/event"
 	"sallyport/relay/hub"
+	"sallyport/relay/session"
 	"sallyport/relay/store"
 	"sallyport/relay/throttle"
 	"sallyport/relay/vault"
@@ -51,8 +52,9 @@ type Options struct {
 	// instanceID "" means all of the agent. May be nil.
 	Disconnect func(agentID, instanceID, reason string)
 	// DropSession forgets a connection's session, also where it is held in
-	// memory (session.Keeper.Drop). nil: it is only removed from the store.
-	DropSession func(ctx context.Context, workspaceID, connectionID string) error
+	// memory, and tells the application (session.Keeper.Drop). nil: it is only
+	// removed from the store.
+	DropSession func(ctx context.Context, d session.Dropped) error
 	// Installable tells which systems the relay has an agent for. nil: none.
 	Installable func() Installable
 	PublicURL   *url.URL // at which agents reach the relay

@@ -19,6 +19,7 @@ import (
 	"sallyport/relay/connection"
 	"sallyport/relay/event"
 	"sallyport/relay/hub"
+	"sallyport/relay/session"
 	"sallyport/relay/store"
 	"sallyport/relay/vault"
 )
@@ -61,8 +62,8 @@ func siteAt(t *testing.T, dsn string) *site {
 		Store: db, Vault: keys, Events: &event.Bus{},
 		Presence:   PresenceFunc(func(agentID string) []hub.Instance { return s.online[agentID] }),
 		Disconnect: func(agentID, instanceID, _ string) { s.disconnected = append(s.disconnected, agentID+"/"+instanceID) },
-		DropSession: func(_ context.Context, _, connectionID string) error {
-			s.dropped = append(s.dropped, connectionID)
+		DropSession: func(_ context.Context, d session.Dropped) error {
+			s.dropped = append(s.dropped, d.ConnectionID)
 			return nil
 		},
 		PublicURL: public, RelayID: "relay-1", Clock: clock, Log: zap.NewNop(),

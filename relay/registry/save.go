@@ -55,7 +55,7 @@ func (r *Registry) UpdateConnection(ctx context.Context, actor account.Actor, id
 		return Connection{}, nil, err
 	}
 	spec = connection.Defaults(spec)
-	var dropped bool
+	var dropped *session.Dropped
 	err := again(func() error {
 		return r.workspace(actor).Atomically(ctx, func(w *store.Workspace) (err error) {
 			dropped, err = r.replace(ctx, w, actor, id, version, spec, secrets)
@@ -63,8 +63,8 @@ func (r *Registry) UpdateConnection(ctx context.Context, actor account.Actor, id
 		})
 	}, version == 0)
 	r.resolved.forget(resolvedKey{actor.WorkspaceID, id}) // before the session goes: none is to be made of what was
-	if err == nil && dropped {
-		err = r.dropHeld(ctx, actor.WorkspaceID, id)
+	if err == nil && dropped != nil {
+		err = r.dropHeld(ctx, *dropped)
 	}
 	if errors.Is(err, store.ErrVersion) {
 		row, readErr := r.workspace(actor).Connection(ctx, id)
@@ -78,42 +78,42 @@ func (r *Registry) UpdateConnection(ctx context.Context, actor account.Actor, id
 	return r.saved(ctx, actor, id, spec)
 }
 
-// replace is the change itself, within a transaction. It reports whether the
-// session was dropped.
-func (r *Registry) replace(ctx context.Context, w *store.Workspace, actor account.Actor, id string, version int64, spec connection.Spec, secrets map[string]*string) (dropped bool, err error) {
+// replace is the change itself, within a transaction. It returns the session that
+// was dropped for it, nil where none was.
+func (r *Registry) replace(ctx context.Context, w *store.Workspace, actor account.Actor, id string, version int64, spec connection.Spec, secrets map[string]*string) (dropped *session.Dropped, err error) {
 	row, err := w.Connection(ctx, id)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	if version != 0 && version != row.Version {
-		return false, conflict(row)
+		return nil, conflict(row)
 	}
 	before, err := view(row)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	old, err := r.kept(row, secrets)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	values := merge(old, secrets)
 	if err := r.validate(ctx, w, id, spec, values); err != nil {
-		return false, err
+		return nil, err
 	}
-	was := row.Version
+	was, last := row.Version, r.dropping(ctx, w, row)
 	row.Version++
 	row.UpdatedAt, row.UpdatedBy = r.Store.Now(), actor.Name
 	if err := r.fill(&row, spec, values); err != nil {
-		return false, err
+		return nil, err
 	}
 	if err := w.UpdateConnection(ctx, row, was); err != nil {
-		return false, err
+		return nil, err
 	}
 	changed := changedFields(before.Spec, spec, secrets)
 	if sessionDiffers(before.Spec, old, spec, values) {
-		dropped = true
+		dropped = &last
 		if err := w.DeleteSession(ctx, id); err != nil {
-			return false, err
+			return nil, err
 		}
 	}
 	return dropped, r.audit(ctx, w, actor, change{"connection.update", "connection", id, row.Name, changed})
@@ -229,10 +229,22 @@ func signInDiffers(a, b connection.Spec) bool {
 	a.Key, b.Key, a.ManagedBy, b.ManagedBy = "", "", "", ""
 	a.Ping, b.Ping = connection.Ping{}, connection.Ping{}
 	a.Requests, b.Requests = connection.Requests{}, connection.Requests{}
+	a.Auth, b.Auth = signingIn(a.Auth), signingIn(b.Auth)
 	if len(a.Headers) == 0 && len(b.Headers) == 0 {
 		a.Headers, b.Headers = nil, nil
 	}
 	return !reflect.DeepEqual(a, b)
+}
+
+// signingIn is what of an authentication a session depends on: not how it ends.
+func signingIn(a connection.Auth) connection.Auth {
+	a.Session = nil
+	if a.Cookie != nil {
+		c := *a.Cookie
+		c.SignOut = nil
+		a.Cookie = &c
+	}
+	return a
 }
 
 // changedFields names what a save has changed, for the audit trail: never a

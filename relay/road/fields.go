@@ -43,6 +43,9 @@ func Fields(c *connection.Connection, u *url.URL, marks *connection.Marks) (http
 		}
 	}
 	for _, f := range c.Headers {
+		if c.AwaitsSignIn(f.Value) {
+			continue // the request belongs to the sign-in that brings the value
+		}
 		value, err := connection.FillHeader(f, c.Secrets, marks)
 		if err != nil {
 			return nil, unfilled("the header "+f.Name, err)

@@ -20,6 +20,8 @@ type Request struct {
 	URL    *url.URL
 	// Marks are those that URL may hold. Nil: none.
 	Marks *connection.Marks
+	// Headers are fields of this request alone, in the place of configured ones.
+	Headers []connection.Header
 	// Body may hold placeholders; Send fills them in, escaped for the
 	// connection's media type. Empty: no body, and no Content-Type.
 	Body            string
@@ -155,6 +157,9 @@ func (s *sending) request(ctx context.Context, at step) (*http.Request, error) {
 	}
 	for name, values := range own {
 		req.Header[name] = values
+	}
+	if err := s.own(req, at); err != nil {
+		return nil, err
 	}
 	AddCookies(req, s.Jar)
 	SetOptions(req, s.RequestID, s.c.ID)

@@ -20,6 +20,9 @@ type Attempt struct {
 	// Unused are cookies that were accepted, but that no ping or request will
 	// carry: the sign-in succeeds, and what follows it fails.
 	Unused []RefusedCookie
+	First  *FirstAnswer // of a sign-in chain; nil: there is none, or it was not sent
+	Values []FoundValue // that the answer to the sign-in itself was to give
+	values map[string]string
 }
 
 // Why a sign-in failed although the application answered.
@@ -29,6 +32,8 @@ const (
 	WrongStatus       Why = "wrong_status"
 	NoCookie          Why = "no_cookie"           // nothing was set
 	AllCookiesRefused Why = "all_cookies_refused" // something was set, all against the rules
+	NoValue           Why = "no_value"            // an answer lacks a value that was to be taken from it
+	SignInPage        Why = "sign_in_page"        // the page with the password field came again
 )
 
 // Failed is a sign-in that the application answered, but not with a session.
@@ -45,6 +50,8 @@ type Failed struct {
 
 	status int
 	at     time.Time
+	// harmless: no credentials were sent, so no account can be locked for it.
+	harmless bool
 }
 
 func (f *Failed) Error() string { return "sign-in failed: " + f.Detail }
@@ -54,7 +61,7 @@ func (f *Failed) Status() int { return f.status }
 
 // summary is f without the exchange, to be kept for longer.
 func (f *Failed) summary() *Failed {
-	return &Failed{Why: f.Why, Detail: f.Detail, OAuthError: f.OAuthError, status: f.status, at: f.at}
+	return &Failed{Why: f.Why, Detail: f.Detail, OAuthError: f.OAuthError, status: f.status, at: f.at, harmless: f.harmless}
 }
 
 // signInTimeout bounds one sign-in, redirects included. Directory servers

@@ -12,9 +12,18 @@ import (
 	"sallyport/relay/road"
 )
 
-// byCookie signs in by one request whose answer sets cookies, with an empty jar.
+// byCookie signs in by a request whose answer sets cookies, or gives a value
+// that stands for the session, with an empty jar. A chain's first request comes
+// before it.
 func (o order) byCookie(ctx context.Context, a *Attempt) error {
 	how, c := o.c.Auth.Cookie, o.c
+	if how.Before != nil {
+		if err := o.first(ctx, a); err != nil {
+			return err
+		}
+		c = a.Connection(c)
+	}
+	before := a.Jar.count(sources(how))
 	marks := &connection.Marks{}
 	u, err := c.URL(how.URI, marks)
 	if err != nil {
@@ -28,20 +37,29 @@ func (o order) byCookie(ctx context.Context, a *Attempt) error {
 		body = how.Body
 	}
 	a.Exchange, err = road.Send(ctx, o.rt, c, road.Request{
-		Method: how.Method, URL: u, Marks: marks, Body: body, Jar: a.Jar, RequestID: o.requestID, Timeout: signInTimeout,
+		Method: how.Method, URL: u, Marks: marks, Body: body, Headers: how.Headers, Jar: a.Jar, RequestID: o.requestID, Timeout: signInTimeout,
 		FollowRedirects: how.SuccessStatusCode/100 != 3,
 	})
-	received, refused := a.Jar.refusals()
-	a.Refused = refused
+	_, a.Refused = a.Jar.refusals()
 	if err != nil {
 		return err
 	}
 	a.Unused = unused(a.Jar, c)
-	status := a.Exchange.Last().Status
-	switch {
-	case !expected(status, how.SuccessStatusCode):
+	received := a.Jar.count(sources(how)) - before
+	if !expected(a.Exchange.Last().Status, how.SuccessStatusCode) {
 		return a.failed(c, WrongStatus)
-	case a.Jar.live():
+	}
+	a.Values = extract(how.Values, a.Exchange, a.Jar)
+	if err := a.take(a.Values, "sign-in", a.Exchange); err != nil {
+		return err
+	}
+	switch {
+	case givesSession(how):
+		return nil
+	case a.Jar.live(sources(how)...):
+		if how.Before != nil && received == 0 && asksForPassword(a.Exchange) {
+			return a.failed(c, SignInPage)
+		}
 		return nil
 	case received == 0:
 		return a.failed(c, NoCookie)
@@ -69,6 +87,11 @@ func (a *Attempt) failed(c *connection.Connection, why Why) *Failed {
 		f.Detail = answer + ", where " + wanted(c.Auth.Cookie.SuccessStatusCode) + " was expected"
 	case NoCookie:
 		f.Detail = answer + " and set no cookie"
+		if len(sources(c.Auth.Cookie)) > 0 {
+			f.Detail += " but those from which values are read"
+		}
+	case SignInPage:
+		f.Detail = answer + ", set no cookie, and asks for the password again"
 	default:
 		f.Detail = answer + ", but none of its cookies can be used"
 	}

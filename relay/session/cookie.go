@@ -20,6 +20,8 @@ type cookie struct {
 	domain      string // as given, without one leading dot
 	path        string // "" unless it begins with a slash
 	secure      bool
+	httpOnly    bool
+	sameSite    string    // Strict, Lax or None; "": not said, or something else
 	expires     time.Time // zero: lasts as long as the session
 }
 
@@ -66,6 +68,10 @@ func (c *cookie) attributes(rest string, at time.Time) {
 			}
 		case "secure":
 			c.secure = true
+		case "httponly":
+			c.httpOnly = true
+		case "samesite":
+			c.sameSite = sameSite(value)
 		case "max-age":
 			if seconds, ok := parseMaxAge(value); ok {
 				maxAge = true
@@ -77,6 +83,17 @@ func (c *cookie) attributes(rest string, at time.Time) {
 			}
 		}
 	}
+}
+
+// sameSite is the attribute's value in its usual spelling. It is for people: the
+// relay sends requests of its own, and is no other site.
+func sameSite(value string) string {
+	for _, known := range []string{"Strict", "Lax", "None"} {
+		if strings.EqualFold(value, known) {
+			return known
+		}
+	}
+	return ""
 }
 
 // parseMaxAge reads digits with an optional minus (section 5.6.2). Beyond 400

@@ -28,16 +28,35 @@ func digest(c *connection.Connection) string {
 		return sum(oauth2Settings(buf, c))
 	}
 	add(string(c.MediaType))
-	for _, h := range c.Headers {
-		add(h.Name)
-		add(h.Value)
+	addHeaders := func(headers []connection.Header) {
+		for _, h := range headers {
+			add(h.Name)
+			add(h.Value)
+		}
+		add("") // no header has an empty name: the end of the list
 	}
-	add("") // no header has an empty name: the end of the list
+	addValues := func(values []connection.SignInValue) {
+		for _, v := range values {
+			add(v.Name)
+			add(string(v.From))
+			add(v.At)
+		}
+		add("")
+	}
+	addHeaders(c.Headers)
 	if how := c.Auth.Cookie; how != nil {
 		add(how.Method)
 		add(how.URI)
 		add(how.Body)
 		add(strconv.Itoa(how.SuccessStatusCode))
+		addHeaders(how.Headers)
+		if first := how.Before; first != nil {
+			add(first.Method)
+			add(first.URI)
+			addHeaders(first.Headers)
+			addValues(first.Values)
+		}
+		addValues(how.Values)
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Secrets)) {
 		add(name)

@@ -22,6 +22,12 @@ type Held struct {
 	lastUsed    atomic.Int64  // Unix nanoseconds
 	lastSaved   atomic.Int64  // Unix nanoseconds
 	unaccepted  atomic.Int64  // Unix nanoseconds; 0: never
+	users       atomic.Int64  // requests that use it now
+	refusals    *refusals     // of the connection; nil: it has not been saved
+
+	values   atomic.Pointer[map[string]string] // of the sign-in; nil: none
+	followed atomic.Uint64                     // counts changes of values
+	life     atomic.Pointer[connection.SessionLife]
 }
 
 // ID is the session's id, "" where there is none: the connection needs no
@@ -34,10 +40,15 @@ func (h *Held) CreatedAt() time.Time { return h.session.CreatedAt }
 // snapshot is the session as it is now.
 func (h *Held) snapshot() (Session, uint64) {
 	s := h.session
+	followed := h.followed.Load()
+	if values := h.values.Load(); values != nil {
+		s.Values = *values
+	}
 	lines, version := h.Jar.lines()
 	s.Cookies = lines
 	s.LastUsedAt = time.Unix(0, h.lastUsed.Load()).UTC()
-	return s, version
+	s.EndsAt = h.endsAt()
+	return s, version + followed
 }
 
 // saveEvery is how often a session is written for no more than having been
@@ -57,9 +68,8 @@ func (k *Keeper) Store(ctx context.Context, h *Held) error {
 	}
 	now := k.clock()
 	h.lastUsed.Store(now.UnixNano())
-	version, _ := h.Jar.changes()
 	last := h.lastSaved.Load()
-	changed := version != h.saved.Load()
+	changed := h.version() != h.saved.Load()
 	if !changed && now.UnixNano()-last < int64(saveEvery) {
 		return nil
 	}
@@ -89,9 +99,13 @@ func (k *Keeper) save(ctx context.Context, h *Held) error {
 	return nil
 }
 
-// hold makes a Held of a session and the jar that belongs to it.
-func hold(workspaceID string, s Session, j *Jar) *Held {
-	h := &Held{Jar: j, session: s, workspaceID: workspaceID}
+// hold makes a Held of a session of c and the jar that belongs to it.
+func hold(c *connection.Connection, s Session, j *Jar) *Held {
+	h := &Held{Jar: j, session: s, workspaceID: c.WorkspaceID}
+	if len(s.Values) > 0 {
+		h.values.Store(&s.Values)
+	}
+	h.life.Store(c.Auth.Session)
 	h.lastUsed.Store(s.LastUsedAt.UnixNano())
 	h.lastSaved.Store(s.LastUsedAt.UnixNano())
 	return h
@@ -114,24 +128,9 @@ func (k *Keeper) load(ctx context.Context, c *connection.Connection, settings st
 	former = &s
 	fits := s
 	fits.Settings = settings
-	h := hold(c.WorkspaceID, fits, restore(s.Cookies, k.clock))
+	h := hold(c, fits, restore(s.Cookies, k.clock))
 	if !h.live(k.clock()) {
 		return nil, former
 	}
 	return h, former
-}
-
-// renewEvery is how often at most a session is renewed that the application
-// did not accept right after its sign-in. Some applications answer 401 to what
-// an account may not do; without this, each such request would sign in anew.
-const renewEvery = time.Minute
-
-// Unaccepted notes that the application refused a request with the session
-// although it had just been signed in.
-func (h *Held) Unaccepted() { h.unaccepted.Store(h.Jar.clock().UnixNano()) }
-
-// Renewable reports whether another sign-in may help.
-func (h *Held) Renewable() bool {
-	at := h.unaccepted.Load()
-	return at == 0 || h.Jar.clock().UnixNano()-at >= int64(renewEvery)
 }

@@ -26,7 +26,7 @@ type Jar struct {
 
 	mu       sync.Mutex // guards the following
 	kept     []keptCookie
-	received int // Set-Cookie lines, refused ones included
+	received map[string]int // Set-Cookie lines by the cookie's name, refused ones included
 	refused  []RefusedCookie
 	version  uint64 // grows with each change that the store should hear of
 	extended bool   // a cookie's life was extended since the last snapshot
@@ -38,6 +38,9 @@ type keptCookie struct {
 	name, value  string
 	domain, path string
 	secure       bool
+	httpOnly     bool
+	hostOnly     bool // no Domain was named
+	sameSite     string
 	expires      time.Time
 }
 
@@ -56,7 +59,7 @@ func restore(lines []SetCookie, clock func() time.Time) *Jar {
 			j.set(u, l)
 		}
 	}
-	j.received, j.refused, j.version, j.extended = 0, nil, 0, false
+	j.received, j.refused, j.version, j.extended = nil, nil, 0, false
 	return j
 }
 
@@ -69,7 +72,13 @@ func (j *Jar) SetCookies(u *url.URL, lines []string) {
 	defer j.mu.Unlock()
 	now := j.clock()
 	for _, line := range lines {
-		j.received++
+		name, _, _ := strings.Cut(line, "=")
+		if j.received == nil {
+			j.received = make(map[string]int)
+		}
+		if name = strings.TrimSpace(name); len(j.received) < maxCookies || j.received[name] > 0 {
+			j.received[name]++
+		}
 		j.set(u, SetCookie{URL: withoutQuery(u), Line: line, At: now})
 	}
 }
@@ -163,14 +172,14 @@ func (j *Jar) Header(u *url.URL) string {
 }
 
 // live reports whether the jar holds a cookie that can be a session's: not
-// expired and not empty.
-func (j *Jar) live() bool {
+// expired and not empty, and not one of those named.
+func (j *Jar) live(but ...string) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	var now time.Time
 	for i := range j.kept {
 		k := &j.kept[i]
-		if k.value == "" {
+		if k.value == "" || slices.Contains(but, k.name) {
 			continue
 		}
 		if k.expires.IsZero() {
@@ -184,6 +193,40 @@ func (j *Jar) live() bool {
 		}
 	}
 	return false
+}
+
+// end is when the session's cookies end, and how long they were to last then; the
+// zero time where they last as long as the session. Which cookie is the
+// session's is nowhere said: it is the first to end of those that scripts can't
+// read (HttpOnly), as session cookies are, or else the last of all. The named
+// ones don't count.
+func (j *Jar) end(but []string) (at time.Time, life time.Duration) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var first, last *keptCookie
+	forever := false
+	for i := range j.kept {
+		k := &j.kept[i]
+		switch {
+		case k.value == "" || slices.Contains(but, k.name):
+		case k.expires.IsZero():
+			forever = true
+		default:
+			if k.httpOnly && (first == nil || k.expires.Before(first.expires)) {
+				first = k
+			}
+			if last == nil || k.expires.After(last.expires) {
+				last = k
+			}
+		}
+	}
+	switch {
+	case first != nil:
+		return first.expires, first.expires.Sub(first.line.At)
+	case last != nil && !forever:
+		return last.expires, last.expires.Sub(last.line.At)
+	}
+	return time.Time{}, 0
 }
 
 // lines are the Set-Cookie lines of the cookies that live, and the version that
@@ -210,18 +253,36 @@ func (j *Jar) changes() (version uint64, extended bool) {
 	return j.version, j.extended
 }
 
+// refusals are the cookies that were refused, and how many came in all.
 func (j *Jar) refusals() (received int, refused []RefusedCookie) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.received, slices.Clone(j.refused)
+	for _, n := range j.received {
+		received += n
+	}
+	return received, slices.Clone(j.refused)
+}
+
+// count is how many Set-Cookie lines came but those of the named cookies.
+func (j *Jar) count(but []string) int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	n := 0
+	for name, times := range j.received {
+		if !slices.Contains(but, name) {
+			n += times
+		}
+	}
+	return n
 }
 
 // kept is the cookie as the jar identifies it: by name, domain and path
 // (RFC 6265, section 5.3, step 11).
 func (c *cookie) kept(u *url.URL, line SetCookie) keptCookie {
-	k := keptCookie{line: line, name: c.name, value: c.value, path: c.path, secure: c.secure, expires: c.expires}
+	k := keptCookie{line: line, name: c.name, value: c.value, path: c.path, secure: c.secure,
+		httpOnly: c.httpOnly, sameSite: c.sameSite, expires: c.expires}
 	if k.domain = asciiName(c.domain); k.domain == "" {
-		k.domain = canonicalHost(u)
+		k.domain, k.hostOnly = canonicalHost(u), true
 	}
 	if k.path == "" {
 		k.path = defaultPath(u.Path)
@@ -241,4 +302,38 @@ func defaultPath(path string) string {
 		return "/"
 	}
 	return path[:i]
+}
+
+// value is the value of the cookie of that name that was set last, whatever it
+// is for.
+func (j *Jar) value(name string) (string, bool) {
+	if j == nil {
+		return "", false
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	at := -1
+	for i := range j.kept {
+		if j.kept[i].name == name && (at < 0 || !j.kept[i].line.At.Before(j.kept[at].line.At)) {
+			at = i
+		}
+	}
+	if at < 0 {
+		return "", false
+	}
+	return j.kept[at].value, true
+}
+
+// names are the names of the cookies that are kept.
+func (j *Jar) names() []string {
+	if j == nil {
+		return nil
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	names := make([]string, len(j.kept))
+	for i := range j.kept {
+		names[i] = j.kept[i].name
+	}
+	return names
 }

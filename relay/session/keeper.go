@@ -15,20 +15,37 @@ import (
 
 // Options of a Keeper. Store, NewID and Log are required.
 type Options struct {
+	// Store keeps sessions. Where it also has the methods of Turns, Keepers that
+	// share it sign in one at a time; where it has those of Ending, sessions are
+	// ended that nobody uses.
 	Store Store
-	NewID func() string // of sessions
-	Clock func() time.Time
-	Log   *zap.Logger
+	// Roads lead to the applications that are to be told of a sign-out, and of
+	// a sign-in that nobody waits for. nil: none is told.
+	Roads Roads
+	// Changed is told of connections whose session has changed; may be nil.
+	Changed func(workspaceID, connectionID string)
+	NewID   func() string // of sessions
+	Clock   func() time.Time
+	Log     *zap.Logger
+}
+
+// Roads finds the road of a connection. *road.Roads implements it.
+type Roads interface {
+	For(c *connection.Connection) http.RoundTripper
 }
 
 // Keeper keeps the session of every connection: in memory while it is used,
 // in the store for the next start. It signs in where there is none, once for
 // however many requests wait for it.
 type Keeper struct {
-	store Store
-	newID func() string
-	clock func() time.Time
-	log   *zap.Logger
+	store   Store
+	turns   Turns  // nil: this Keeper is alone
+	ending  Ending // nil: sessions that are over are ended when they are asked for
+	roads   Roads
+	changed func(workspaceID, connectionID string)
+	newID   func() string
+	clock   func() time.Time
+	log     *zap.Logger
 
 	// Sign-ins outlive the requests that began them, since others wait for
 	// them too; Close ends them.
@@ -46,18 +63,25 @@ type key struct{ workspaceID, connectionID string }
 
 // entry is what the Keeper knows of one connection.
 type entry struct {
-	held    *Held   // nil: not loaded yet, or none
-	flight  *flight // nil: no sign-in is under way
-	backoff backoff
-	drops   int       // counts Drop, so that a sign-in begun before one is not kept
-	used    time.Time // when last asked for
+	held     *Held   // nil: not loaded yet, or none
+	flight   *flight // nil: no sign-in is under way
+	backoff  backoff
+	refusals *refusals // nil until the first session
+	drops    int       // counts Drop, so that a sign-in begun before one is not kept
+	used     time.Time // when last asked for
+	ahead    time.Time // when a session was last renewed before its end
 
 	saving sync.Mutex // held while the store is written, so that an older state can't overtake
 }
 
 // NewKeeper returns a Keeper; Close it.
 func NewKeeper(o Options) *Keeper {
-	k := &Keeper{store: o.Store, newID: o.NewID, clock: o.Clock, log: o.Log, entries: make(map[key]*entry)}
+	k := &Keeper{store: o.Store, roads: o.Roads, changed: o.Changed, newID: o.NewID, clock: o.Clock, log: o.Log, entries: make(map[key]*entry)}
+	k.turns, _ = o.Store.(Turns)
+	k.ending, _ = o.Store.(Ending)
+	if k.changed == nil {
+		k.changed = func(string, string) {}
+	}
 	if k.clock == nil {
 		k.clock = time.Now
 	}
@@ -65,6 +89,9 @@ func NewKeeper(o Options) *Keeper {
 		k.log = zap.NewNop()
 	}
 	k.ctx, k.cancel = context.WithCancel(context.Background())
+	if k.ending != nil {
+		k.signIn.Go(k.attend)
+	}
 	return k
 }
 
@@ -102,12 +129,18 @@ func (k *Keeper) Current(ctx context.Context, rt http.RoundTripper, c *connectio
 		e := k.entryLocked(key{c.WorkspaceID, c.ID})
 		j := journey{rt: rt, c: c, requestID: requestID, reason: "the connection had no session", mayLoad: true}
 		if h := e.held; h != nil && h.session.Settings == settings {
-			if h.live(k.clock()) {
+			now := k.clock()
+			over := h.over(c.Auth.Session, now)
+			if over == "" {
+				h.life.Store(c.Auth.Session)
+				if h.endsSoon(c, now) {
+					k.renewAhead(e, h, settings, j)
+				}
 				k.mu.Unlock()
 				return h, nil
 			}
 			// What is stored of it may not know yet that it ends.
-			j.staleID, j.reason = h.session.ID, h.expired()
+			j.staleID, j.reason = h.session.ID, over
 		}
 		if !awaited {
 			k.mu.Unlock()
@@ -181,7 +214,7 @@ func (k *Keeper) SignIn(ctx context.Context, rt http.RoundTripper, c *connection
 		}
 		return a, err
 	}
-	return k.signInNow(ctx, journey{rt: rt, c: c, requestID: requestID, reason: reason})
+	return k.signInNow(ctx, journey{rt: rt, c: c, requestID: requestID, reason: reason, asked: true})
 }
 
 // signInNow signs in, whatever there is. One sign-in at a time: it waits for one
@@ -220,7 +253,20 @@ func (k *Keeper) unsaved(ctx context.Context, rt http.RoundTripper, c *connectio
 	if err != nil {
 		return nil, k.callersError(err, time.Time{})
 	}
-	return &Held{Jar: a.Jar, session: Session{Token: a.Token}}, nil
+	h := &Held{Jar: a.Jar, session: Session{Token: a.Token}}
+	if len(a.values) > 0 {
+		h.values.Store(&a.values)
+	}
+	return h, nil
+}
+
+// Discard signs a session out that was made by SignIn for a connection that is
+// not on file; nobody waits for that. Other sessions are kept.
+func (k *Keeper) Discard(c *connection.Connection, a *Attempt) {
+	if c.ID != "" || a == nil || a.Session.ID == "" {
+		return
+	}
+	k.retire(c, hold(c, a.Session, a.Jar), "the connection was only tested")
 }
 
 // Stored is the connection's session as it is now, ErrNone where it has none.
@@ -243,16 +289,32 @@ func (k *Keeper) Stored(ctx context.Context, workspaceID, connectionID string) (
 }
 
 // Drop forgets the connection's session, also in the store, and that sign-ins
-// have failed. The application is not told.
-func (k *Keeper) Drop(ctx context.Context, workspaceID, connectionID string) error {
+// have failed. The application is told, where the connection says how; nobody
+// waits for that.
+func (k *Keeper) Drop(ctx context.Context, d Dropped) error {
 	k.mu.Lock()
-	e := k.entryLocked(key{workspaceID, connectionID})
+	e := k.entryLocked(key{d.WorkspaceID, d.ConnectionID})
+	last := e.held
 	e.held, e.backoff = nil, backoff{}
 	e.drops++
 	k.mu.Unlock()
 	e.saving.Lock()
 	defer e.saving.Unlock()
-	return k.store.DeleteSession(ctx, workspaceID, connectionID)
+	if d.Connection != nil {
+		settings := digest(d.Connection)
+		if last == nil && d.Session != nil && d.Session.Settings == settings {
+			last = hold(d.Connection, *d.Session, restore(d.Session.Cookies, k.clock))
+		}
+		if last != nil && last.session.Settings == settings {
+			k.retire(d.Connection, last, "the session was dropped")
+		}
+	}
+	if k.turns != nil {
+		if err := k.turns.ForgetTurns(ctx, d.WorkspaceID, d.ConnectionID); err != nil {
+			return err
+		}
+	}
+	return k.store.DeleteSession(ctx, d.WorkspaceID, d.ConnectionID)
 }
 
 // State tells whether the connection's sign-in fails.
@@ -260,9 +322,41 @@ func (k *Keeper) State(workspaceID, connectionID string) State {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if e := k.entries[key{workspaceID, connectionID}]; e != nil {
-		return e.backoff.state()
+		return e.backoff.state(k.clock())
 	}
 	return State{}
+}
+
+// renewAhead begins a sign-in for which nobody waits, unless one is under way or
+// has to wait. k.mu is held.
+func (k *Keeper) renewAhead(e *entry, h *Held, settings string, j journey) {
+	now := k.clock()
+	if e.flight != nil || now.Sub(e.ahead) < aheadEvery || e.backoff.refuse(settings, j.c.Auth.Session.MostSignIns(), now) != nil {
+		return
+	}
+	e.ahead = now
+	j.staleID, j.ahead, j.reason = h.session.ID, true, "the session was about to end"
+	// An error means that the relay is stopping.
+	_, _ = k.depart(e, settings, j)
+}
+
+// aheadEvery is how often at most a session is renewed before its end: where
+// that does not succeed, it serves until then.
+const aheadEvery = 10 * time.Second
+
+// StateOf is State with what other relays know of the connection's sign-ins.
+func (k *Keeper) StateOf(ctx context.Context, workspaceID, connectionID string) (State, error) {
+	if k.turns == nil {
+		return k.State(workspaceID, connectionID), nil
+	}
+	turn, err := k.turns.LastTurn(ctx, workspaceID, connectionID)
+	if err != nil {
+		return State{}, err
+	}
+	if turn.State != "" {
+		k.learn(k.entry(workspaceID, connectionID), turn.State)
+	}
+	return k.State(workspaceID, connectionID), nil
 }
 
 func (k *Keeper) entry(workspaceID, connectionID string) *entry {
@@ -282,7 +376,7 @@ func (k *Keeper) entryLocked(at key) *entry {
 			k.swept = now
 			for other, e := range k.entries {
 				// What fails is kept: forgetting it would lift the back-off.
-				if e.flight == nil && e.backoff.failures == 0 && now.Sub(e.used) > idle {
+				if e.flight == nil && e.backoff.Failures == 0 && now.Sub(e.used) > idle {
 					delete(k.entries, other)
 				}
 			}

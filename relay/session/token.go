@@ -68,22 +68,22 @@ func withToken(c *connection.Connection, t *Token) *connection.Connection {
 	return c.WithAuthorization(t.authorization())
 }
 
-// Connection is c with the token of the session, for a request by it. There may
+// Connection is c with the token and the values of the session, for a request by it. There may
 // be no session at all.
 func (h *Held) Connection(c *connection.Connection) *connection.Connection {
 	if h == nil {
 		return c
 	}
-	return withToken(c, h.session.Token)
+	return withToken(h.withValues(c), h.session.Token)
 }
 
-// Connection is c with the token that the sign-in brought, for what is sent by
+// Connection is c with the token and the values that the sign-in brought, for what is sent by
 // it.
 func (a *Attempt) Connection(c *connection.Connection) *connection.Connection {
 	if a == nil {
 		return c
 	}
-	return withToken(c, a.Token)
+	return withToken(c.WithSignIn(current(c.Auth.Cookie, a.values, a.Jar)), a.Token)
 }
 
 // live reports whether the session can be used as far as its own parts tell.
@@ -91,7 +91,7 @@ func (h *Held) live(now time.Time) bool {
 	if h.session.Token != nil {
 		return h.session.Token.live(now)
 	}
-	return h.Jar.live()
+	return h.session.ByValue || h.Jar.live()
 }
 
 // expired says why the session is not live, for a person.
@@ -110,7 +110,7 @@ func (h *Held) Refreshable() bool { return h.session.refreshable() }
 // in the place of whatever session there was. As SignIn, it waits for a sign-in
 // under way.
 func (k *Keeper) Redeem(ctx context.Context, rt http.RoundTripper, c *connection.Connection, code Code, requestID, reason string) (*Attempt, error) {
-	return k.signInNow(ctx, journey{rt: rt, c: c, requestID: requestID, reason: reason, code: &code})
+	return k.signInNow(ctx, journey{rt: rt, c: c, requestID: requestID, reason: reason, code: &code, asked: true})
 }
 
 // keepToken writes a session with a token before anybody uses it: a refresh

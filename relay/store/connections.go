@@ -148,26 +148,3 @@ func (s *Store) HasSealed(ctx context.Context) (bool, error) {
 		SELECT (SELECT count(*) FROM connections WHERE secrets IS NOT NULL) + (SELECT count(*) FROM sessions)`)
 	return n > 0, err
 }
-
-// Session returns the sealed session of a connection. ErrNotFound: none.
-func (w *Workspace) Session(ctx context.Context, connectionID string) ([]byte, error) {
-	return one(ctx, w.db.read, "read the session", func(row scanner) (sealed []byte, err error) {
-		return sealed, row.Scan(&sealed)
-	}, `SELECT sealed FROM sessions WHERE workspace_id = $1 AND connection_id = $2`, w.id, connectionID)
-}
-
-// SaveSession stores the sealed session of a connection in place of the one
-// before. ErrReference where the workspace has no such connection.
-func (w *Workspace) SaveSession(ctx context.Context, connectionID string, sealed []byte, at time.Time) error {
-	return w.db.execOne(ctx, "save the session", `
-		INSERT INTO sessions (connection_id, workspace_id, sealed, updated_at) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (connection_id) DO UPDATE SET sealed = excluded.sealed, updated_at = excluded.updated_at
-		WHERE sessions.workspace_id = excluded.workspace_id`,
-		connectionID, w.id, sealed, toMicros(at))
-}
-
-// DeleteSession forgets the session of a connection; none is fine.
-func (w *Workspace) DeleteSession(ctx context.Context, connectionID string) error {
-	return w.db.exec(ctx, "forget the session", `
-		DELETE FROM sessions WHERE workspace_id = $1 AND connection_id = $2`, w.id, connectionID)
-}

@@ -30,7 +30,9 @@ func TestOneWorkspaceCantReachAnother(t *testing.T) {
 		f.instance = addInstance(t, s, b, f.agent.ID)
 		f.token = Token{ID: NewID("tok"), Name: "B's token", Role: "admin", CreatedAt: noon}
 		must(t, b.CreateToken(ctx, f.token, []byte("hash")))
-		must(t, b.SaveSession(ctx, f.connection.ID, []byte("B's session"), noon))
+		must(t, b.SaveSession(ctx, f.connection.ID, []byte("B's session"), noon, time.Time{}))
+		_, err = b.TakeSignIn(ctx, f.connection.ID, "B", SignIn{})
+		must(t, err)
 		must(t, b.AddTest(ctx, Test{ID: NewID("tst"), ConnectionID: f.connection.ID, At: noon}))
 		must(t, b.AddHistory(ctx, Event{ID: NewID("evt"), AgentID: f.agent.ID, At: noon}))
 		must(t, b.AddAudit(ctx, Entry{ID: NewID("aud"), At: noon}))
@@ -155,9 +157,17 @@ func isolationCases(a *Workspace, f foreign) map[string]func(*testing.T, context
 		},
 		"Session": func(t T, ctx C) { _, err := a.Session(ctx, f.connection.ID); notFound(t, err) },
 		"SaveSession": func(t T, ctx C) {
-			noReference(t, a.SaveSession(ctx, f.connection.ID, []byte("A's session"), noon))
+			noReference(t, a.SaveSession(ctx, f.connection.ID, []byte("A's session"), noon, noon))
 		},
 		"DeleteSession": func(t T, ctx C) { must(t, a.DeleteSession(ctx, f.connection.ID)) },
+		"TakeSignIn": func(t T, ctx C) {
+			_, err := a.TakeSignIn(ctx, f.connection.ID, "A", SignIn{Holder: "B", Beat: 1})
+			noReference(t, err)
+		},
+		"SignIn":        func(t T, ctx C) { _, err := a.SignIn(ctx, f.connection.ID); notFound(t, err) },
+		"BeatSignIn":    func(t T, ctx C) { notFound(t, a.BeatSignIn(ctx, f.connection.ID, "B")) },
+		"FreeSignIn":    func(t T, ctx C) { notFound(t, a.FreeSignIn(ctx, f.connection.ID, "B", "")) },
+		"ForgetSignIns": func(t T, ctx C) { must(t, a.ForgetSignIns(ctx, f.connection.ID)) },
 		"AddTest": func(t T, ctx C) {
 			noReference(t, a.AddTest(ctx, Test{ID: NewID("tst"), ConnectionID: f.connection.ID, At: noon}))
 		},
@@ -208,6 +218,8 @@ func dump(t *testing.T, s *Store) []any {
 	keep(connections, err)
 	sealed, err := b.Session(ctx, connections[0].ID)
 	keep(sealed, err)
+	signIn, err := b.SignIn(ctx, connections[0].ID)
+	keep(signIn, err)
 	tests, err := b.Tests(ctx, []string{connections[0].ID}, 5)
 	keep(tests, err)
 	audit, _, err := b.Audit(ctx, Page{})

@@ -80,7 +80,7 @@ func TestReferencesHold(t *testing.T) {
 		if err := w.CreateConnection(t.Context(), newConnection("x", "agt_nowhere")); !errors.Is(err, ErrReference) {
 			t.Errorf("connection of an unknown agent: %v", err)
 		}
-		if err := w.SaveSession(t.Context(), "con_nowhere", []byte("s"), noon); !errors.Is(err, ErrReference) {
+		if err := w.SaveSession(t.Context(), "con_nowhere", []byte("s"), noon, time.Time{}); !errors.Is(err, ErrReference) {
 			t.Errorf("session of an unknown connection: %v", err)
 		}
 		addUser(t, w, "ada@example.com")
@@ -89,7 +89,7 @@ func TestReferencesHold(t *testing.T) {
 		}
 
 		addInstance(t, s, w, agent.ID)
-		must(t, w.SaveSession(t.Context(), c.ID, []byte("s"), noon))
+		must(t, w.SaveSession(t.Context(), c.ID, []byte("s"), noon, time.Time{}))
 		must(t, w.AddTest(t.Context(), Test{ID: NewID("tst"), ConnectionID: c.ID, At: noon}))
 		must(t, w.AddHistory(t.Context(), Event{ID: NewID("evt"), AgentID: agent.ID, At: noon}))
 		must(t, w.DeleteConnection(t.Context(), c.ID, 0))

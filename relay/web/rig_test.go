@@ -75,14 +75,16 @@ func newRig(t *testing.T) *rig {
 	r.registry = registry.New(registry.Options{Store: db, Vault: keys, Events: r.events, PublicURL: public, RelayID: "test",
 		Installable: func() registry.Installable { return registry.Installable{Linux: true, Windows: true, Docker: true} },
 		Presence:    registry.PresenceFunc(r.instances), Clock: time.Now, Log: log,
-		DropSession: func(ctx context.Context, workspaceID, connectionID string) error {
-			return keeper.Drop(ctx, workspaceID, connectionID)
+		DropSession: func(ctx context.Context, d session.Dropped) error {
+			return keeper.Drop(ctx, d)
 		}})
-	keeper = session.NewKeeper(session.Options{Store: r.registry, NewID: func() string { return store.NewID("ses") }, Clock: time.Now, Log: log})
 	allow, err := outbound.ParseAllow([]string{"loopback"})
 	must(t, err)
 	cloud := outbound.New(outbound.Options{Guard: true, AllowPrivate: allow, Log: log})
 	roads := road.New(cloud, near{cloud})
+	keeper = session.NewKeeper(session.Options{Store: r.registry, Roads: roads, Changed: func(workspaceID, connectionID string) {
+		r.events.Publish(event.Event{WorkspaceID: workspaceID, Type: event.ConnectionChanged, ID: connectionID})
+	}, NewID: func() string { return store.NewID("ses") }, Clock: time.Now, Log: log})
 	browser := account.NewBrowser(account.BrowserOptions{Accounts: r.accounts, Store: db})
 	prober := probe.New(probe.Options{Roads: roads, Sessions: keeper, Presence: registry.PresenceFunc(r.instances), Clock: time.Now, Log: log})
 	sender := gateway.New(gateway.Options{Roads: roads, Sessions: keeper, Clock: time.Now, Log: log})

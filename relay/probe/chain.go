@@ -1,0 +1,134 @@
+package probe
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"sallyport/relay/connection"
+	"sallyport/relay/road"
+	"sallyport/relay/session"
+)
+
+// FirstRequest is the first request of a sign-in chain, its answer, and what was
+// found in it.
+type FirstRequest struct {
+	Request  *HTTPRequest  `json:"request,omitempty"`
+	Response *HTTPResponse `json:"response,omitempty"`
+	Hops     []Hop         `json:"hops,omitempty"`
+	Values   []ValueResult `json:"values,omitempty"`
+}
+
+// ValueResult is what became of one value that an answer was to give; never the
+// value itself.
+type ValueResult struct {
+	Name    string `json:"name"`
+	From    string `json:"from" doc:"header, cookie, json, xpath or field."`
+	At      string `json:"at"`
+	Found   bool   `json:"found"`
+	Missing string `json:"missing,omitempty" doc:"Why it was not found, and what was there."`
+}
+
+// chain puts what a sign-in chain did into the step, masked.
+func (m *mask) chain(s *Step, a *session.Attempt) {
+	var first []session.FoundValue
+	if a.First != nil {
+		first = a.First.Values
+		m.learn(a.First.Exchange)
+	}
+	for _, v := range append(first[:len(first):len(first)], a.Values...) {
+		if len(v.Value) >= minCookieLength {
+			m.add(v.Value, variableName("SIGNIN", v.Name))
+		}
+	}
+	if a.First != nil {
+		var shown Step
+		m.show(&shown, a.First.Exchange)
+		s.Before = &FirstRequest{Request: shown.Request, Response: shown.Response, Hops: shown.Hops, Values: m.values(first)}
+	}
+	s.Values = m.values(a.Values)
+}
+
+func (m *mask) values(found []session.FoundValue) []ValueResult {
+	var shown []ValueResult
+	for _, v := range found {
+		shown = append(shown, ValueResult{Name: v.Name, From: string(v.From), At: v.At, Found: v.Found, Missing: m.text(v.Missing)})
+	}
+	return shown
+}
+
+// gave tells which values a sign-in brought, as the beginning of a sentence.
+func gave(a *session.Attempt) string {
+	if a.First == nil || len(a.First.Values) == 0 {
+		return ""
+	}
+	return "The first request gave " + named(a.First.Values) + ". "
+}
+
+func named(values []session.FoundValue) string {
+	names := make([]string, len(values))
+	for i, v := range values {
+		names[i] = v.Name
+	}
+	return strings.Join(names, ", ")
+}
+
+// chain: an answer of the sign-in chain lacks a value, or the sign-in page came
+// again.
+func (e evidence) chain() *advice {
+	if e.attempt == nil {
+		return nil
+	}
+	switch e.why {
+	case session.SignInPage:
+		return &advice{ID: "sign-in-page", Text: "The application shows its sign-in page again: the user name or the password is wrong, a field of the body has another name than in the page's form, or the token against forged requests is not sent as the application wants it. Name the success status code, such as 302, if this answer is in order."}
+	case session.NoValue:
+	default:
+		return nil
+	}
+	values, which := e.attempt.Values, "sign-in"
+	if e.attempt.First != nil && len(values) == 0 {
+		values, which = e.attempt.First.Values, "first request"
+	}
+	for _, v := range values {
+		if !v.Found {
+			return &advice{ID: "value-" + string(v.From), Text: missingAdvice(v, which)}
+		}
+	}
+	return nil
+}
+
+func missingAdvice(v session.FoundValue, which string) string {
+	switch v.From {
+	case connection.FromHeader:
+		return fmt.Sprintf("Look at the answer's headers below. Some applications give %s only if the request asks for it (SAP: x-csrf-token: Fetch), or only with credentials; give the %s such a header of its own.", v.At, which)
+	case connection.FromCookie:
+		return fmt.Sprintf("Look at the Set-Cookie lines of the answer below, and take the name of the cookie that holds the token. A page that shows a form mostly sets it; an API's own URI may not, so try the sign-in page's URI for the %s.", which)
+	case connection.FromField:
+		return fmt.Sprintf("Look at the page's form below for the hidden field that holds the token, and take its name. The %s must lead to the page that shows the sign-in form.", which)
+	}
+	return "Look at the answer below, and name the way to the value in it. If it is an HTML page, choose the form field or an XPath."
+}
+
+// withoutSession finds out how the application answers the ping of somebody who
+// is not signed in: by that the relay has to know that a session has ended.
+func (r *run) withoutSession(ctx context.Context, ping road.Request) {
+	if !r.c.Auth.Type.SignsIn() || ping.Method != http.MethodGet && ping.Method != http.MethodHead {
+		return
+	}
+	ping.Jar, ping.FollowRedirects = nil, false
+	exchange, err := road.Send(ctx, r.rt, r.c, ping)
+	if err != nil {
+		return // a value of the sign-in in the URI, or a road that broke: nothing is learned
+	}
+	last := exchange.Last()
+	switch status := last.Status; {
+	case r.c.Auth.Session.Ends(status):
+	case status >= 400 && status < 500:
+		r.result.EndedStatus = status
+		r.warn(fmt.Sprintf("Without a session the application answers %s. Add %d to the status codes that end a session, so that the relay signs in again when one has ended.", statusText(status), status))
+	case status/100 == 2 && judge(r.c.Ping, r.c.MediaType, answer{method: last.Method, status: status, header: last.Header, body: exchange.Body, truncated: exchange.Truncated}).ok:
+		r.warn("The ping succeeds without a session too, so it does not show whether the sign-in works. Choose a ping URI that only somebody who is signed in may read.")
+	}
+}
