@@ -214,7 +214,7 @@ func (d *Draft) headers(header []connection.Header) {
 
 // configure keeps a header; its value becomes a secret where it is a key.
 func (d *Draft) configure(h connection.Header) {
-	if keyHeader.MatchString(h.Name) && h.Value != "" && !strings.Contains(h.Value, "{{secret.") {
+	if keyHeader.MatchString(h.Name) && h.Value != "" && !strings.Contains(h.Value, "{{") {
 		h.Value = d.hide(h.Name, h.Value)
 		d.note(Understood, "The value of the header %s is now the secret %s.", shorten(h.Name, 40), strings.Trim(h.Value, "{}"))
 		if looksLikeCSRF(h.Name) {

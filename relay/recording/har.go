@@ -157,9 +157,10 @@ func (d Draft) ofSeveral(all []*request) (Draft, error) {
 	if ping != nil {
 		base = common(base, baseOf(ping.url))
 	}
-	d.begin(base, login)
-	chained := d.chain(base, login, all[:at])
+	chained, first := d.chain(base, login, all[:at])
+	d.begin(base, chained)
 	d.signIn(base, chained)
+	d.Spec.Auth.Cookie.Before = first
 	if status := login.answer.status; status >= 300 && status < 400 {
 		d.note(Check, "The login was answered by a redirect (%d). It is followed, and the page that it leads to counts; enter %[1]d as the success status code if a failed login is redirected as well.", status)
 	}

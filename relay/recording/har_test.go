@@ -98,3 +98,62 @@ func TestAHARFileWithoutALoginGivesItsAuthorization(t *testing.T) {
 		t.Errorf("%+v %v", d.Spec, d.Secrets)
 	}
 }
+
+// Django's form, Laravel's cookie and SAP's header, and a JSON API that hands out
+// its token.
+func TestATokenOfTheLoginIsFetchedAnewForEachSignIn(t *testing.T) {
+	const token = "Ab3dEf9h-k"
+	for name, test := range map[string]struct {
+		page, login map[string]any
+		first       connection.FirstRequest
+		body        string
+		headers     []connection.Header
+	}{
+		"a field of the form": {
+			answered(sent("GET", "https://app.example/login", nil, "", ""), 200, nil, "text/html", `<form><input type="hidden" name="csrfmiddlewaretoken" value="Ab3dEf9h-k"></form>`),
+			sent("POST", "https://app.example/login", nil, "application/x-www-form-urlencoded", "csrfmiddlewaretoken=Ab3dEf9h-k&username=svc&password=pw"),
+			connection.FirstRequest{Method: "GET", URI: "/login", Values: []connection.SignInValue{{Name: "csrfmiddlewaretoken", From: "field", At: "csrfmiddlewaretoken"}}},
+			"csrfmiddlewaretoken={{signin.csrfmiddlewaretoken}}&username=svc&password={{secret.password}}", nil},
+		"a cookie, sent back as a header": {
+			answered(sent("GET", "https://app.example/sanctum/csrf-cookie", nil, "", ""), 204, map[string]string{"Set-Cookie": "XSRF-TOKEN=Ab3dEf9h%2Dk; path=/"}, "", ""),
+			sent("POST", "https://app.example/login", map[string]string{"X-XSRF-TOKEN": token}, "application/json", `{"password":"pw"}`),
+			connection.FirstRequest{Method: "GET", URI: "/sanctum/csrf-cookie", Values: []connection.SignInValue{{Name: "xsrf-token", From: "cookie", At: "XSRF-TOKEN"}}},
+			`{"password":"{{secret.password}}"}`, []connection.Header{{Name: "X-XSRF-TOKEN", Value: "{{signin.xsrf-token}}"}}},
+		"a header": {
+			answered(sent("GET", "https://app.example/start?a=1", nil, "", ""), 200, map[string]string{"x-csrf-token": token}, "text/html", "<html>"),
+			sent("POST", "https://app.example/login", map[string]string{"x-csrf-token": token}, "application/json", `{"password":"pw"}`),
+			connection.FirstRequest{Method: "GET", URI: "/start?a=1", Values: []connection.SignInValue{{Name: "csrf-token", From: "header", At: "x-csrf-token"}}},
+			`{"password":"{{secret.password}}"}`, []connection.Header{{Name: "x-csrf-token", Value: "{{signin.csrf-token}}"}}},
+		"JSON": {
+			answered(sent("GET", "https://app.example/init", nil, "", ""), 200, nil, "application/json", `{"data":{"flow.id":"Ab3dEf9h-k"}}`),
+			sent("POST", "https://app.example/login", nil, "application/json", `{"flow":"Ab3dEf9h-k","password":"pw"}`),
+			connection.FirstRequest{Method: "GET", URI: "/init", Values: []connection.SignInValue{{Name: "flow", From: "json", At: "data['flow.id']"}}},
+			`{"flow":"{{signin.flow}}","password":"{{secret.password}}"}`, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d, err := Read(har(test.page, test.login))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(&test.first, d.Spec.Auth.Cookie.Before); diff != "" {
+				t.Error(diff)
+			}
+			if d.Spec.Auth.Cookie.Body != test.body {
+				t.Errorf("body %s", d.Spec.Auth.Cookie.Body)
+			}
+			if diff := cmp.Diff(test.headers, d.Spec.Headers); diff != "" {
+				t.Error(diff)
+			}
+			if diff := cmp.Diff(map[string]string{"password": "pw"}, d.Secrets); diff != "" {
+				t.Error(diff)
+			}
+			if invalid := connection.Validate(connection.Defaults(d.Spec), []string{"password"}); invalid != nil {
+				t.Error(invalid)
+			}
+		})
+	}
+	d, err := Read(har(sent("POST", "https://app.example/login", nil, "application/x-www-form-urlencoded", "_token=Ab3dEf9h-k&password=pw")))
+	if err != nil || d.Spec.Auth.Cookie.Before != nil || !strings.Contains(notesOf(d), "begins before the login page") {
+		t.Errorf("%v %+v %s", err, d.Spec.Auth.Cookie, notesOf(d))
+	}
+}

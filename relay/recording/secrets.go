@@ -203,7 +203,10 @@ func (d *Draft) hideBody(m connection.MediaType, body string) string {
 	}
 	var all []stretch
 	for _, l := range leaves(m, body) {
-		if !secretField.MatchString(l.name) || l.value == "" || strings.Contains(l.value, "{{secret.") {
+		if looksLikeCSRF(l.name) && l.value != "" && !strings.Contains(l.value, "{{") {
+			d.note(Check, "%s looks like a token that the application gives anew for each form: sent again, it will be refused. A HAR file that begins before the login page shows where it comes from.", shorten(l.name, 40))
+		}
+		if !secretField.MatchString(l.name) || l.value == "" || strings.Contains(l.value, "{{") {
 			continue
 		}
 		with := d.hide(l.name, l.value)
@@ -217,7 +220,7 @@ func (d *Draft) hideBody(m connection.MediaType, body string) string {
 func (d *Draft) hideQuery(query string) string {
 	var all []stretch
 	for _, l := range formLeaves(query) {
-		if secretField.MatchString(l.name) && l.value != "" && !strings.Contains(l.value, "{{secret.") {
+		if secretField.MatchString(l.name) && l.value != "" && !strings.Contains(l.value, "{{") {
 			with := d.hide(l.name, l.value)
 			all = append(all, stretch{l.from, l.to, with})
 			d.note(Understood, "The value of %s in the URI is now the secret %s.", shorten(l.name, 40), strings.Trim(with, "{}"))
