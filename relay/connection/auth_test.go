@@ -188,3 +188,59 @@ func TestTypedCredentialsAreWarnedOf(t *testing.T) {
 		t.Errorf("typed: %v", got)
 	}
 }
+
+func TestOAuth2MistakesAreToldAtTheirFields(t *testing.T) {
+	good := func() *OAuth2Auth {
+		return &OAuth2Auth{Grant: AuthorizationCode, AuthorizationURI: "/authorize", TokenURI: "https://login.test/token", ClientID: "id", ClientSecret: "{{secret.client}}", Scopes: []string{"a"}}
+	}
+	for _, test := range []struct {
+		name, path, says string
+		change           func(*OAuth2Auth)
+	}{
+		{"all well", "", "", func(*OAuth2Auth) {}},
+		{"a public client", "", "", func(o *OAuth2Auth) { o.ClientSecret = "" }},
+		{"scopes in one string", "", "", func(o *OAuth2Auth) { o.Scopes = []string{"a b  c"} }},
+		{"a secret of the agent in the body", "", "", func(o *OAuth2Auth) {
+			o.ClientAuthentication, o.ClientSecret = ClientInBody, "{{agent.secret.client}}"
+		}},
+		{"no grant", "auth.oauth2.grant", "Choose a grant", func(o *OAuth2Auth) { o.Grant = "" }},
+		{"password grant", "auth.oauth2.grant", "“password” is not", func(o *OAuth2Auth) { o.Grant = "password" }},
+		{"no authorization URI", "auth.oauth2.authorizationUri", "at which a person signs in", func(o *OAuth2Auth) { o.AuthorizationURI = "" }},
+		{"no token URI", "auth.oauth2.tokenUri", "token endpoint", func(o *OAuth2Auth) { o.TokenURI = "" }},
+		{"token URI with a fragment", "auth.oauth2.tokenUri", "fragment", func(o *OAuth2Auth) { o.TokenURI = "https://login.test/token#x" }},
+		{"no client", "auth.oauth2.clientId", "client id", func(o *OAuth2Auth) { o.ClientID = "" }},
+		{"service without a secret", "auth.oauth2.clientSecret", "only proof", func(o *OAuth2Auth) { o.Grant, o.ClientSecret = ClientCredentials, "" }},
+		{"another way to send it", "auth.oauth2.clientAuthentication", "basic or body", func(o *OAuth2Auth) { o.ClientAuthentication = "jwt" }},
+		{"scope with a quote", "auth.oauth2.scopes[0]", "can't be a scope", func(o *OAuth2Auth) { o.Scopes = []string{`a"b`} }},
+		{"parameter of the protocol", "auth.oauth2.parameters[0].name", "sent by itself", func(o *OAuth2Auth) { o.Parameters = []Pair{{"state", "x"}} }},
+		{"a secret of the agent in a header", "auth.oauth2.clientSecret", "choose body", func(o *OAuth2Auth) { o.ClientSecret = "{{agent.secret.client}}" }},
+		{"a secret of the agent in a browser", "auth.oauth2.parameters[0].value", "a browser opens", func(o *OAuth2Auth) { o.Parameters = []Pair{{"audience", "{{agent.secret.a}}"}} }},
+		{"a secret that is not set", "auth.oauth2.clientSecret", "not set", func(o *OAuth2Auth) { o.ClientSecret = "{{secret.nobody}}" }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			how := good()
+			test.change(how)
+			s := with(Auth{Type: AuthOAuth2, OAuth2: how})
+			s.Mode, s.AgentID = OnPremise, "agt_1"
+			err := Validate(s, []string{"company", "client"})
+			switch {
+			case test.path == "" && err != nil:
+				t.Error(err)
+			case test.path != "" && (err == nil || len(err.Fields) != 1 || err.Fields[0].Path != test.path || !strings.Contains(err.Fields[0].Message, test.says)):
+				t.Errorf("got %v, want %s: …%s…", err, test.path, test.says)
+			}
+		})
+	}
+}
+
+func TestAnAgentsSecretIsMarkedForTheFormOfATokenRequest(t *testing.T) {
+	c := &Connection{Spec: with(Auth{Type: AuthOAuth2, OAuth2: &OAuth2Auth{Grant: ClientCredentials, TokenURI: "/token", ClientID: "a b", ClientSecret: "{{agent.secret.client}}", ClientAuthentication: ClientInBody}})}
+	marks := &Marks{}
+	o, err := c.OAuth2Client(marks)
+	if err != nil || o.ID != "a b" || !o.InBody || o.TokenURL.Path != "/api/token" {
+		t.Fatalf("%+v, %v", o, err)
+	}
+	if in := marks.In(o.Secret); len(in) != 1 || in[0].Escape != EscapeForm || in[0].Text != o.Secret {
+		t.Errorf("%q with marks %v", o.Secret, in)
+	}
+}

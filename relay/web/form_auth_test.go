@@ -39,6 +39,11 @@ func TestEveryAuthenticationTypeIsSavedAndShownAgain(t *testing.T) {
 		{filledAuth("https://erp.example.com", "custom", "auth.custom.headers", "X-A: 1\r\n\r\nX-B: {{secret.password}}\r\n", "auth.custom.query", "a=b=c", "auth.custom.body", "k=v"),
 			connection.Auth{Type: "custom", Custom: &connection.CustomAuth{Headers: []connection.Header{{Name: "X-A", Value: "1"}, {Name: "X-B", Value: "{{secret.password}}"}},
 				Query: []connection.Pair{{Name: "a", Value: "b=c"}}, Body: []connection.Pair{{Name: "k", Value: "v"}}}}, []string{"X-A: 1\nX-B: {{secret.password}}", "a=b=c"}},
+		{filledAuth("https://erp.example.com", "oauth2", "auth.oauth2.grant", "authorization_code", "auth.oauth2.authorizationUri", "https://login.example.com/authorize", "auth.oauth2.tokenUri", "/token",
+			"auth.oauth2.clientId", "id", "auth.oauth2.clientSecret", "{{secret.password}}", "auth.oauth2.scopes", "a  b", "auth.oauth2.clientAuthentication", "body", "auth.oauth2.parameters", "audience=erp"),
+			connection.Auth{Type: "oauth2", OAuth2: &connection.OAuth2Auth{Grant: "authorization_code", AuthorizationURI: "https://login.example.com/authorize", TokenURI: "/token", ClientID: "id", ClientSecret: "{{secret.password}}",
+				Scopes: []string{"a", "b"}, ClientAuthentication: "body", Parameters: []connection.Pair{{Name: "audience", Value: "erp"}}}},
+			[]string{`value="a b"`, "audience=erp", "/oauth/callback", "Save and sign in with the application"}},
 		{filledAuth("https://erp.example.com", "digest", "auth.digest.username", "svc", "auth.digest.password", "{{secret.password}}"),
 			connection.Auth{Type: "digest", Digest: &connection.DigestAuth{Username: "svc", Password: "{{secret.password}}"}}, []string{`name="auth.digest.password"`}},
 	} {
@@ -77,6 +82,8 @@ func TestMistakesOfEachAuthenticationTypeAreShownAtTheirFields(t *testing.T) {
 		{filledAuth("https://erp.example.com", "custom"), "auth.custom.headers", "Choose None"},
 		{filledAuth("https://erp.example.com", "custom", "auth.custom.headers", "X-A: 1\nX B: 2"), "auth.custom.headers", "not a header name"},
 		{filledAuth("https://erp.example.com", "custom", "auth.custom.query", "novalue"), "auth.custom.query", "has no"},
+		{filledAuth("https://erp.example.com", "oauth2", "auth.oauth2.grant", "client_credentials", "auth.oauth2.clientAuthentication", "basic", "auth.oauth2.clientId", "id", "auth.oauth2.clientSecret", "{{secret.password}}"), "auth.oauth2.tokenUri", "token endpoint"},
+		{filledAuth("https://erp.example.com", "oauth2", "auth.oauth2.grant", "client_credentials", "auth.oauth2.clientAuthentication", "basic", "auth.oauth2.parameters", "state=x", "auth.oauth2.scopes", "\"a"), "auth.oauth2.scopes", "can&#39;t be a scope"},
 		{filledAuth("https://erp.example.com", "digest", "auth.digest.username", "svc", "auth.digest.password", "{{secret.nobody}}"), "auth.digest.password", "nobody"},
 	} {
 		a := c.post("/connections/new", test.form)
@@ -87,5 +94,35 @@ func TestMistakesOfEachAuthenticationTypeAreShownAtTheirFields(t *testing.T) {
 	}
 	if saved := r.saved(); len(saved) != 0 {
 		t.Errorf("saved: %+v", saved)
+	}
+}
+
+func TestAPersonIsLedToTheApplicationAndBack(t *testing.T) {
+	r := newRig(t)
+	c := r.client()
+	form := filledAuth("https://erp.example.com", "oauth2", "auth.oauth2.grant", "authorization_code", "auth.oauth2.authorizationUri", "https://login.example.com/authorize", "auth.oauth2.tokenUri", "/token",
+		"auth.oauth2.clientId", "id", "auth.oauth2.clientSecret", "{{secret.password}}", "auth.oauth2.clientAuthentication", "basic")
+	form.Set("do", "authorize")
+	a := c.post("/connections/new", form)
+	if a.status != http.StatusOK || !strings.HasPrefix(a.header.Get("Refresh"), "0; url=https://login.example.com/authorize?") {
+		t.Fatalf("answered %d, leads to %q", a.status, a.header.Get("Refresh"))
+	}
+	a.contains(t, "Going to login.example.com", "Cancel")
+	saved := r.saved()[0]
+	c.get("/connections/"+saved.ID).contains(t, "Nobody has signed in with the application yet", "/connections/"+saved.ID+"/authorize")
+	if a := c.post("/connections/"+saved.ID+"/authorize", nil); a.status != http.StatusOK {
+		t.Errorf("the page's button: %d", a.status)
+	}
+
+	to, err := url.Parse(strings.TrimPrefix(a.header.Get("Refresh"), "0; url="))
+	must(t, err)
+	back := url.Values{"state": {to.Query().Get("state")}, "error": {"access_denied"}, "error_description": {"<b>no</b>"}}
+	a = c.get("/oauth/callback?" + back.Encode())
+	if a.status != http.StatusBadGateway {
+		t.Errorf("a refusal: %d", a.status)
+	}
+	a.contains(t, "access_denied (&lt;b&gt;no&lt;/b&gt;)", "Sign in with the application")
+	if a := c.get("/oauth/callback?state=x&code=y"); a.status != http.StatusUnprocessableEntity {
+		t.Errorf("a forged state: %d", a.status)
 	}
 }
