@@ -23,7 +23,7 @@ func newConnection(o outside) *cobra.Command {
 		Long:  "List, change, test and use the connections of a relay, by its API.\nA connection is named by its id, its key, or its name where no other has it.",
 	}
 	cmd.AddCommand(newConnectionList(o), newConnectionShow(o), newConnectionCreate(o), newConnectionUpdate(o), newConnectionDelete(o),
-		newConnectionTest(o), newConnectionCall(o), newConnectionSession(o), newConnectionSignOut(o))
+		newConnectionTest(o), newConnectionCall(o), newConnectionSession(o), newConnectionSignIn(o), newConnectionSignOut(o))
 	return cmd
 }
 

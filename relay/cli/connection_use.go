@@ -193,15 +193,45 @@ func newConnectionSession(o outside) *cobra.Command {
 			return err
 		}
 		return out.show(o.out, session, func(w io.Writer) {
-			row(w, "ID", session.ID)
-			row(w, "Created", ago(&session.CreatedAt))
-			row(w, "Last used", ago(&session.LastUsedAt))
-			row(w, "Sign-ins", session.SignIns)
-			row(w, "Why", session.Reason)
-			for _, cookie := range session.Cookies {
-				row(w, "Cookie", cookie.Name)
-			}
+			showSession(w, session)
 		})
+	})
+	return cmd
+}
+
+func showSession(w io.Writer, s client.Session) {
+	row(w, "ID", s.ID)
+	row(w, "Created", ago(&s.CreatedAt))
+	row(w, "Last used", ago(&s.LastUsedAt))
+	if s.ExpiresAt != nil {
+		row(w, "Expires", ago(s.ExpiresAt))
+	}
+	row(w, "Sign-ins", s.SignIns)
+	row(w, "Why", s.Reason)
+	if s.SignIn != nil {
+		row(w, "State", s.SignIn.Text)
+	}
+	for _, cookie := range s.Cookies {
+		row(w, "Cookie", cookie.Name, cookie.Domain+cookie.Path)
+	}
+	for _, name := range s.Values {
+		row(w, "Value", name)
+	}
+}
+
+func newConnectionSignIn(o outside) *cobra.Command {
+	cmd := &cobra.Command{Use: "sign-in CONNECTION", Short: "Sign in now, in the place of the stored session", Args: cobra.ExactArgs(1)}
+	atRelay(cmd, o, func(ctx context.Context, c *client.Client, args []string) error {
+		known, err := connectionOf(ctx, c, args[0])
+		if err != nil {
+			return err
+		}
+		session, err := c.SignIn(ctx, known.ID)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(o.out, "Signed in: session %s.\n", session.ID)
+		return nil
 	})
 	return cmd
 }

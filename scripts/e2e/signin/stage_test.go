@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strings"
 	"testing"
 	"time"
 
@@ -120,15 +119,6 @@ type testResult struct {
 		Fix                                       *struct{ Field, Value string }
 		Request, Response                         *struct{ Body string }
 	}
-}
-
-// statuses is "agent ok, sign-in ok, ping ok".
-func (r testResult) statuses() string {
-	var parts []string
-	for _, s := range r.Steps {
-		parts = append(parts, s.Name+" "+s.Status)
-	}
-	return strings.Join(parts, ", ")
 }
 
 // test tests a connection that is not saved, or, by its id, one that is.
