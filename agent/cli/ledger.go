@@ -39,7 +39,7 @@ func newLedger(w World) *cobra.Command {
 			"  sallyport-agent ledger --since 7d --host 'erp*' --status 5xx --json",
 		Args: cobra.NoArgs,
 	}
-	load := addOptions(cmd, w, "data")
+	dataDir := addDataDir(cmd, w)
 	var f ledgerFlags
 	flags := cmd.Flags()
 	flags.BoolVarP(&f.follow, "follow", "f", false, "go on with what comes, until interrupted")
@@ -51,7 +51,7 @@ func newLedger(w World) *cobra.Command {
 	flags.StringVar(&f.connection, "connection", "", "of the connection with this id")
 	flags.BoolVar(&f.asJSON, "json", false, "print the entries as they are, one JSON object a line")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := load()
+		dir, err := dataDir()
 		if err != nil {
 			return err
 		}
@@ -70,7 +70,7 @@ func newLedger(w World) *cobra.Command {
 			print = printLine
 		}
 		return showLines(cmd.Context(), shownLines{
-			path: filepath.Join(c.DataDir, ledger.File), since: since, last: f.last, follow: f.follow, none: "The ledger is empty: no request has come yet.",
+			path: filepath.Join(dir, ledger.File), since: since, last: f.last, follow: f.follow, none: "The ledger is empty: no request has come yet.",
 			take: func(line []byte) (func(), bool) {
 				var e ledger.Entry
 				if json.Unmarshal(line, &e) != nil || e.Time.Before(since) || !f.wants(&e) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -30,14 +31,14 @@ func newLogs(w World) *cobra.Command {
 			"`sallyport-agent logs level` shows and changes what is logged.",
 		Args: cobra.NoArgs,
 	}
-	load := addOptions(cmd, w, "data")
+	sources := addSources(cmd, w, "data")
 	flags := cmd.Flags()
 	follow := flags.BoolP("follow", "f", false, "go on with what comes, until interrupted")
 	last := flags.IntP("lines", "n", 100, "the last so many; 0: all")
 	level := flags.String("level", "debug", "no less than this: debug, info, warn or error")
 	asJSON := flags.Bool("json", false, "print the lines as they are, one JSON object a line")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := load()
+		c, err := w.loadForLog(sources())
 		if err != nil {
 			return err
 		}
@@ -70,6 +71,26 @@ func newLogs(w World) *cobra.Command {
 	}
 	cmd.AddCommand(newLogLevel(w))
 	return cmd
+}
+
+// loadForLog is loadFrom for who wants to know what is wrong, a faulty agent.yaml
+// perhaps: the log is then looked for in its usual place.
+func (w World) loadForLog(s config.Sources) (config.Config, error) {
+	c, err := loadFrom(s)
+	if err == nil || errors.Is(err, fs.ErrPermission) {
+		return c, err
+	}
+	dir, dirErr := s.DataDir()
+	if dirErr == nil {
+		dir, dirErr = absolute(dir)
+	}
+	if dirErr != nil {
+		return c, err
+	}
+	fmt.Fprintf(w.Err, "The configuration is faulty, so this is the log in its usual place:\n%v\n", err)
+	c = config.Defaults()
+	c.DataDir = dir
+	return c, nil
 }
 
 // logFile is the log's file, if there is one: the one that agent.yaml names, or
@@ -180,10 +201,10 @@ func newLogLevel(w World) *cobra.Command {
 		Long:  "Show or change what the running agent logs: until it is restarted, or with --for for so long. logLevel in agent.yaml stays as it is.",
 		Args:  cobra.MaximumNArgs(1),
 	}
-	load := addOptions(cmd, w, "data")
+	dataDir := addDataDir(cmd, w)
 	lasts := cmd.Flags().Duration("for", 0, "go back to the configured level after so long, such as 10m")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c, err := load()
+		dir, err := dataDir()
 		if err != nil {
 			return err
 		}
@@ -195,7 +216,7 @@ func newLogLevel(w World) *cobra.Command {
 			return errors.New("--for: which level? Such as: sallyport-agent logs level debug --for 10m")
 		}
 		var level logs.Level
-		if err := control.Tell(cmd.Context(), c.DataDir, "/log-level", asked, &level); err != nil {
+		if err := control.Tell(cmd.Context(), dir, "/log-level", asked, &level); err != nil {
 			return permitted(err)
 		}
 		printLevel(w.Out, level)

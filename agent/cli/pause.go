@@ -22,11 +22,11 @@ func newPause(w World) *cobra.Command {
 			"It outlives a restart, and works while the agent does not run. The relay shows the reason to its users.",
 		Args: cobra.NoArgs,
 	}
-	load := addOptions(cmd, w, "data")
+	dataDir := addDataDir(cmd, w)
 	reason := cmd.Flags().String("reason", "", "why, for those who use the relay: one line")
 	lasts := cmd.Flags().Duration("for", 0, "go on by itself after so long, such as 30m")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := load()
+		dir, err := dataDir()
 		if err != nil {
 			return err
 		}
@@ -34,10 +34,10 @@ func newPause(w World) *cobra.Command {
 			return errors.New("--for: a pause lasts for a second at least, such as 30m")
 		}
 		var p proto.Paused
-		err = control.Tell(cmd.Context(), c.DataDir, "/pause", pauseAsked{Reason: *reason, LastsMs: lasts.Milliseconds()}, &p)
+		err = control.Tell(cmd.Context(), dir, "/pause", pauseAsked{Reason: *reason, LastsMs: lasts.Milliseconds()}, &p)
 		running := !errors.Is(err, control.ErrNotRunning)
 		if !running {
-			p, err = turnAtRest(c.DataDir, func(s *pause.Switch) (proto.Paused, error) { return s.Pause(*reason, *lasts) })
+			p, err = turnAtRest(dir, func(s *pause.Switch) (proto.Paused, error) { return s.Pause(*reason, *lasts) })
 		}
 		if err != nil {
 			return permitted(err)
@@ -54,16 +54,16 @@ func newResume(w World) *cobra.Command {
 		Short: "End a pause: requests are forwarded again",
 		Args:  cobra.NoArgs,
 	}
-	load := addOptions(cmd, w, "data")
+	dataDir := addDataDir(cmd, w)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := load()
+		dir, err := dataDir()
 		if err != nil {
 			return err
 		}
 		var was proto.Paused
-		err = control.Tell(cmd.Context(), c.DataDir, "/resume", struct{}{}, &was)
+		err = control.Tell(cmd.Context(), dir, "/resume", struct{}{}, &was)
 		if errors.Is(err, control.ErrNotRunning) {
-			was, err = turnAtRest(c.DataDir, (*pause.Switch).Resume)
+			was, err = turnAtRest(dir, (*pause.Switch).Resume)
 		}
 		switch {
 		case err != nil:

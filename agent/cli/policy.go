@@ -32,7 +32,7 @@ func addRules(cmd *cobra.Command, w World) func() (config.Sources, config.Config
 		s := sources()
 		c, err := config.Load(s)
 		if err != nil {
-			return s, c, nil, err
+			return s, c, nil, permitted(err)
 		}
 		if s.File == "" && c.DataDir == "" {
 			return s, c, nil, errors.New("whose policy? Give --data DIR or --config FILE, or set SALLYPORT_DATA")

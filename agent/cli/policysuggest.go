@@ -22,7 +22,7 @@ func newPolicySuggest(w World) *cobra.Command {
 		Long: "Read the agent's ledger, or the files of one that are named (- is standard input), and print, ready for agent.yaml, few rules that allow requests like those that were answered. " +
 			"Ids in paths become *, and folders with many paths **. Read what it prints before you use it.",
 	}
-	load := addRules(cmd, w)
+	dataDir := addDataDir(cmd, w)
 	denied := cmd.Flags().Bool("denied", false, "suggest rules for what was denied instead")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		filter := policy.Answered
@@ -30,11 +30,11 @@ func newPolicySuggest(w World) *cobra.Command {
 			filter = func(sent *policy.Sent) bool { return sent.Decision == "denied" }
 		}
 		if len(args) == 0 {
-			_, c, _, err := load()
+			dir, err := dataDir()
 			if err != nil {
 				return err
 			}
-			path := filepath.Join(c.DataDir, ledger.File)
+			path := filepath.Join(dir, ledger.File)
 			if args, err = linefile.Files(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return permitted(err)
 			}

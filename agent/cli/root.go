@@ -147,7 +147,7 @@ func addOptions(cmd *cobra.Command, w World, only ...string) func() (config.Conf
 func loadFrom(s config.Sources) (config.Config, error) {
 	c, err := config.Load(s)
 	if err != nil {
-		return config.Config{}, err
+		return config.Config{}, permitted(err)
 	}
 	c.DataDir, err = absolute(c.DataDir)
 	if err != nil {
@@ -156,14 +156,15 @@ func loadFrom(s config.Sources) (config.Config, error) {
 	return c, nil
 }
 
-// addDataDir is addOptions for a command that asks an agent which runs: a file
-// that has become faulty meanwhile must not keep it from asking.
+// addDataDir is addOptions for a command that needs no more than the data
+// directory, such as one that asks an agent which runs, or stops it from
+// forwarding: a file that has become faulty meanwhile must not keep it from that.
 func addDataDir(cmd *cobra.Command, w World) func() (string, error) {
 	sources := addSources(cmd, w, "data")
 	return func() (string, error) {
 		dir, err := sources().DataDir()
 		if err != nil {
-			return "", err
+			return "", permitted(err)
 		}
 		return absolute(dir)
 	}
