@@ -79,7 +79,9 @@ func Reserve(dir, name string) (*Place, error) {
 	return &Place{path: filepath.Join(dir, name), tmp: tmp}, nil
 }
 
-// Write puts the value there as JSON, whole or not at all.
+// Write puts the value there as JSON, whole or not at all. The file belongs to
+// whom the directory does: what an administrator's command writes, the agent has
+// to read, which runs as a user without privileges.
 func (p *Place) Write(value any) error {
 	text, err := json.MarshalIndent(value, "", "  ")
 	if err == nil {
@@ -87,6 +89,9 @@ func (p *Place) Write(value any) error {
 	}
 	if err == nil {
 		err = p.tmp.Sync()
+	}
+	if err == nil {
+		err = sameOwner(p.tmp, filepath.Dir(p.path))
 	}
 	if closeErr := p.tmp.Close(); err == nil {
 		err = closeErr

@@ -11,8 +11,8 @@ import (
 	"syscall"
 )
 
-// sameOwner gives f the owner and group of the file at path, or where there is
-// none, of its directory: what root writes, the agent's user must still read.
+// sameOwner gives f the owner and group of what is at path, or where nothing is,
+// of its directory: what root writes, the agent's user must still read.
 func sameOwner(f *os.File, path string) error {
 	have, err := f.Stat()
 	if err != nil {

@@ -224,7 +224,7 @@ func keep(dir string, p proto.Paused) error {
 	if err != nil {
 		return fmt.Errorf("keep the pause: %w", err)
 	}
-	if err := errors.Join(place.Write(p), own(dir, filepath.Join(dir, File))); err != nil {
+	if err := place.Write(p); err != nil {
 		return fmt.Errorf("keep the pause: %w", err)
 	}
 	return nil

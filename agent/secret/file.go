@@ -29,7 +29,7 @@ func fromFile(name, path string) (string, *proto.Error) {
 	case errors.Is(err, fs.ErrPermission):
 		return "", unavailable(name, proto.ReasonSecretFile, err,
 			fmt.Sprintf("The agent may not read the file of the secret %q: %s.", name, path),
-			fmt.Sprintf("Make the agent's user its owner: on Linux, `chown sallyport %s && chmod 600 %s`.", path, path), "file", path)
+			toBeReadable(path), "file", path)
 	}
 	return "", unavailable(name, proto.ReasonSecretFile, err,
 		fmt.Sprintf("The file of the secret %q can't be read on the agent's machine: %v.", name, err),

@@ -195,7 +195,7 @@ func (e evidence) orPin() string {
 func (e evidence) wrongHost() *advice {
 	names := e.failure.Facts["names"]
 	if strings.TrimSpace(names) == "" {
-		return &advice{ID: "wrong-host-name", Text: "The application's certificate names no host at all; it needs one with its host name (subject alternative name)."}
+		return &advice{ID: "wrong-host-name", Text: "The application's certificate names no host at all; it needs one with its host name (subject alternative name)." + e.orPin()}
 	}
 	h := &advice{ID: "wrong-host-name", Text: fmt.Sprintf("The base URI says %s, and the certificate is for %s. Use a name that it has, or give the application a certificate for this one.", orUnknown(e.failure.Facts["host"]), names) + e.orPin()}
 	base, err := connection.ParseBase(e.c.BaseURI)

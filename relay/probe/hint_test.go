@@ -259,6 +259,7 @@ func TestHintsFromTheErrorsOfTheRoad(t *testing.T) {
 		{"self-signed, pinned", proto.Error{Code: proto.CodeTargetTLS, Reason: proto.ReasonSelfSigned}, "self-signed", "run `sallyport-agent trust https://erp.example:8443` there"},
 		{"unknown authority, pinned", proto.Error{Code: proto.CodeTargetTLS, Reason: proto.ReasonUnknownAuthority}, "unknown-authority", "run `sallyport-agent trust https://erp.example:8443` there"},
 		{"wrong name, pinned", proto.Error{Code: proto.CodeTargetTLS, Reason: proto.ReasonWrongHost, Facts: map[string]string{"names": "localhost"}}, "wrong-host-name", "run `sallyport-agent trust https://erp.example:8443` there"},
+		{"no name, pinned", proto.Error{Code: proto.CodeTargetTLS, Reason: proto.ReasonWrongHost, Facts: nil}, "wrong-host-name", "run `sallyport-agent trust https://erp.example:8443` there"},
 		{"another certificate than the pinned", proto.Error{Code: proto.CodeTargetTLS, Reason: proto.ReasonPinMismatch}, "pin-mismatch", "runs `sallyport-agent trust https://erp.example:8443`"},
 		{"client certificate", proto.Error{Code: proto.CodeTargetTLS, Reason: proto.ReasonClientCertificate, Facts: map[string]string{"host": "erp"}}, "client-certificate", "clientCertificates in agent.yaml"},
 		{"secret", proto.Error{Code: proto.CodeSecretUnavailable, Reason: proto.ReasonVaultSealed, Hint: "Unseal Vault."}, "agent-secret", "Unseal Vault."},

@@ -152,9 +152,19 @@ func TestOnRealSystemd(t *testing.T) {
 		if out := m.must(t, "sallyport-agent", "logs", "-n", "0", "--level", "info"); strings.Count(out, "agent started") < 2 || !strings.Contains(out, "INFO") {
 			t.Errorf("the log from the journal:\n%s", out)
 		}
+		relay := strings.TrimPrefix(s.api.Base, "https://") // an application with TLS like any other
+		shown, _ := m.run("sallyport-agent", "trust", s.api.Base)
+		fingerprint := regexp.MustCompile(`SHA-256 +(\S+)`).FindStringSubmatch(shown)
+		if fingerprint == nil {
+			t.Fatalf("trust shows\n%s", shown)
+		}
+		if out := m.must(t, "sallyport-agent", "trust", s.api.Base, "--yes", "--fingerprint", fingerprint[1]); !strings.Contains(out, "The running agent has it in use") {
+			t.Errorf("trust says %s", out) // the agent's user has to read what root writes
+		}
+		m.must(t, "sallyport-agent", "trust", "--remove", relay)
 		m.must(t, "sallyport-agent", "stop")
 		s.await(t, s.agentID, "offline")
-		m.must(t, "sallyport-agent", "pause", "--reason", "maintenance") // the agent's user has to read what root writes
+		m.must(t, "sallyport-agent", "pause", "--reason", "maintenance") // likewise
 		m.must(t, "sallyport-agent", "start")
 		s.await(t, s.agentID, "paused")
 		m.must(t, "sallyport-agent", "resume")
