@@ -8,9 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"os/exec"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -65,7 +63,7 @@ func newLogs(w World) *cobra.Command {
 			return err
 		}
 		if path == "" {
-			return w.showJournal(cmd, c, *follow, *last, take)
+			return w.showJournal(cmd, c, journalLines{follow: *follow, last: *last, take: take})
 		}
 		return showLines(cmd.Context(), shownLines{path: path, last: *last, follow: *follow, take: take, none: "The log is empty: " + path}, w)
 	}
@@ -104,54 +102,6 @@ func logFile(c config.Config) (string, error) {
 		return "", nil
 	}
 	return path, nil
-}
-
-// showJournal shows what systemd keeps of the service whose agent has the data
-// directory.
-func (w World) showJournal(cmd *cobra.Command, c config.Config, follow bool, last int, take func([]byte) (func(), bool)) error {
-	managed := w.serviceOf(cmd, c.DataDir)
-	journalctl, err := exec.LookPath("journalctl")
-	if managed == nil || err != nil {
-		return errors.New("this agent keeps no log: it prints it to the standard error of `run`. Set logFile in agent.yaml to have one")
-	}
-	args := []string{"--unit", managed.Name, "--output", "cat", "--no-pager", "--quiet", "--lines", strconv.Itoa(last)}
-	if last == 0 {
-		args[len(args)-1] = "all"
-	}
-	if follow {
-		args = append(args, "--follow")
-	}
-	journal := exec.CommandContext(cmd.Context(), journalctl, args...)
-	journal.Stderr = w.Err
-	journal.WaitDelay = time.Second
-	out := &lineWriter{each: func(line []byte) {
-		if print, wanted := take(line); wanted {
-			print()
-		}
-	}}
-	journal.Stdout = out
-	if err := journal.Run(); err != nil && cmd.Context().Err() == nil {
-		return fmt.Errorf("read the journal of %s: %w", managed.Name, err)
-	}
-	return nil
-}
-
-// lineWriter hands on what is written to it, line by line.
-type lineWriter struct {
-	each func(line []byte)
-	rest []byte
-}
-
-func (l *lineWriter) Write(p []byte) (int, error) {
-	l.rest = append(l.rest, p...)
-	for {
-		line, rest, ok := strings.Cut(string(l.rest), "\n")
-		if !ok {
-			return len(p), nil
-		}
-		l.each([]byte(line))
-		l.rest = []byte(rest)
-	}
 }
 
 // logLine is a line of the log, for people.

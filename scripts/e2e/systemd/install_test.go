@@ -1,6 +1,7 @@
 package systemd
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -169,6 +170,15 @@ func TestOnRealSystemd(t *testing.T) {
 		s.await(t, s.agentID, "paused")
 		m.must(t, "sallyport-agent", "resume")
 		s.awaitOnline(t, s.agentID)
+		// The last warning, however many other lines came after it.
+		if out := m.must(t, "sallyport-agent", "logs", "-n", "1", "--level", "warn"); strings.Count(out, "\n") != 1 || !strings.Contains(out, "WARN") {
+			t.Errorf("the last warning: %q", out)
+		}
+		for line := range strings.Lines(m.must(t, "sallyport-agent", "logs", "-n", "30", "--json")) {
+			if !json.Valid([]byte(line)) {
+				t.Errorf("no JSON: %s", line)
+			}
+		}
 		var history struct {
 			Items []struct{ Cause, Detail string }
 		}
