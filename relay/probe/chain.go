@@ -39,7 +39,7 @@ func (m *mask) chain(s *Step, a *session.Attempt) {
 	}
 	for _, v := range append(first[:len(first):len(first)], a.Values...) {
 		if len(v.Value) >= minCookieLength {
-			m.add(v.Value, variableName("SIGNIN", v.Name))
+			m.add(v.Value, variableName(signInVariable, v.Name))
 		}
 	}
 	if a.First != nil {

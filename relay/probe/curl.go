@@ -11,6 +11,7 @@ import (
 
 	"sallyport/relay/connection"
 	"sallyport/relay/road"
+	"sallyport/relay/session"
 )
 
 // jarFile is where the commands keep cookies from one to the next.
@@ -33,6 +34,8 @@ func (m *mask) command(c *connection.Connection, step string, e *road.Exchange) 
 	w.headers(first.RequestHeader)
 	w.digest(c)
 	switch {
+	case step == StepSignIn && c.Auth.Type == connection.AuthCookie && first.RequestHeader.Get("Cookie") != "":
+		w.line("-b " + jarFile + " -c " + jarFile) // of the chain's first request
 	case step == StepSignIn && c.Auth.Type == connection.AuthCookie:
 		w.line("-c " + jarFile)
 	case first.RequestHeader.Get("Cookie") != "" && c.Auth.Type.SignsIn():
@@ -43,6 +46,22 @@ func (m *mask) command(c *connection.Connection, step string, e *road.Exchange) 
 	}
 	w.body(first)
 	return w.text()
+}
+
+// signInVariable begins the names of variables for values of a sign-in.
+const signInVariable = "SIGNIN"
+
+// signInCommand are the commands of a whole sign-in: a chain has two requests.
+func (m *mask) signInCommand(c *connection.Connection, a *session.Attempt) string {
+	commands := m.command(c, StepSignIn, a.Exchange)
+	if a.First == nil {
+		return commands
+	}
+	before := m.command(c, StepSignIn, a.First.Exchange)
+	if commands == "" {
+		return before
+	}
+	return before + "\n" + commands
 }
 
 // methodOption names the method where curl would not take it by itself.
@@ -247,6 +266,10 @@ func (w *curlWriter) form(body string) {
 func (w *curlWriter) text() string {
 	var b strings.Builder
 	for _, name := range w.used {
+		if strings.HasPrefix(name, signInVariable+"_") {
+			b.WriteString("# From the answer before, see the connection's first request: read -r " + name + "\n")
+			continue
+		}
 		b.WriteString("# First, for what is secret: read -r " + name + "\n")
 	}
 	for _, note := range w.notes {

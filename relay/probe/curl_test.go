@@ -117,6 +117,10 @@ func TestACopiedCommandSendsWhatTheTestSent(t *testing.T) {
 			c.Auth = connection.Auth{Type: connection.AuthNone}
 			c.Headers = []connection.Header{{Name: "Authorization", Value: "Bearer typed-plainly"}}
 		}, map[string]string{"TOKEN": "typed-plainly"}},
+		"a chain": {chained{}, func(c *connection.Connection) {
+			c.Auth.Cookie.Before = &connection.FirstRequest{URI: "/form", Values: []connection.SignInValue{{Name: "t", From: connection.FromField, At: "_token"}}}
+			c.Auth.Cookie.Body = "password={{secret.password}}&_token={{signin.t}}"
+		}, map[string]string{"SECRET_PASSWORD": password, "SIGNIN_T": "t0ken-of-the-form"}},
 		"no body": {json, func(c *connection.Connection) { c.Auth.Cookie.Body = "" }, nil},
 		"GET":     {json, func(c *connection.Connection) { c.Auth.Cookie.Method = "GET" }, nil},
 		"HEAD": {json, func(c *connection.Connection) {
@@ -166,6 +170,30 @@ func TestACopiedCommandSendsWhatTheTestSent(t *testing.T) {
 				t.Errorf("%s\n%s", diff, script.String())
 			}
 		})
+	}
+}
+
+// chained wants a token and a cookie of its form with the sign-in.
+type chained struct{}
+
+func (chained) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/api/form":
+		http.SetCookie(w, &http.Cookie{Name: "FORM", Value: "f0rm-value", Path: "/"})
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = io.WriteString(w, `<form><input type=hidden name=_token value=t0ken-of-the-form></form>`)
+	case "/api/in":
+		if c, err := r.Cookie("FORM"); err != nil || c.Value != "f0rm-value" || r.PostFormValue("_token") != "t0ken-of-the-form" {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		http.SetCookie(w, &http.Cookie{Name: "SID", Value: "s3ss1on-value", Path: "/"})
+	default:
+		if _, err := r.Cookie("SID"); err != nil {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		writeJSON(w, `{"ok":true}`)
 	}
 }
 

@@ -237,10 +237,10 @@ func (r *run) signIn(ctx context.Context, s *Step) {
 		for _, token := range attempt.Secrets() {
 			r.mask.add(token, "TOKEN")
 		}
+		r.mask.chain(s, attempt) // first, so that what it brought bears its own name in commands
 		r.mask.learn(attempt.Exchange)
-		r.mask.chain(s, attempt)
 		r.mask.show(s, attempt.Exchange)
-		s.Curl = r.mask.command(r.c, StepSignIn, attempt.Exchange)
+		s.Curl = r.mask.signInCommand(r.c, attempt)
 	}
 	var refused *session.Failed
 	switch {
