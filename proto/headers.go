@@ -30,6 +30,9 @@ const (
 	// relay itself, to sign in or to test. At most MaxCaller bytes, printable
 	// ASCII; what is not is escaped as in a URL.
 	HeaderCaller = "Sallyport-Caller"
+	// HeaderCertificate, of whatever value, asks that the answer's timing tells of
+	// the target's certificate. An older agent passes over it.
+	HeaderCertificate = "Sallyport-Certificate"
 	// HeaderFill says where secrets of the agent are to be put into the request:
 	// a Fill on each line.
 	HeaderFill = "Sallyport-Fill"

@@ -19,6 +19,8 @@ type Timing struct {
 	Reused  bool          `json:"reused,omitempty"`  // a kept-alive connection to the target was used
 	// Address is the IP address and port that was connected to.
 	Address string `json:"address,omitempty"`
+	// Certificate is that of an https target, where HeaderCertificate asked for it.
+	Certificate *Certificate `json:"certificate,omitempty"`
 }
 
 // FormatTiming writes t as the value of HeaderTiming: comma-separated
@@ -55,6 +57,12 @@ func FormatTiming(t Timing) string {
 		}
 		b.WriteString("address=" + t.Address)
 	}
+	if t.Certificate != nil {
+		if b.Len() > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString("certificate=" + t.Certificate.format())
+	}
 	return b.String()
 }
 
@@ -68,6 +76,10 @@ func ParseTiming(s string) (Timing, error) {
 		key, value, _ := strings.Cut(pair, "=")
 		if key == "address" {
 			t.Address = value
+			continue
+		}
+		if key == "certificate" {
+			t.Certificate = parseCertificate(value)
 			continue
 		}
 		var to *time.Duration

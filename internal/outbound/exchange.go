@@ -34,6 +34,8 @@ type exchange struct {
 	target    *url.URL
 	upload    *upload // nil: no request body
 	pace      *pace   // nil: no stage has a limit
+	// showsCertificate: the answer's timing is to tell of the target's certificate.
+	showsCertificate bool
 
 	// mu guards the following: hooks of a dial may run beside the request, and
 	// even after it took another connection.

@@ -148,7 +148,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if timeout > 0 {
 		ctx, cancel = context.WithTimeout(ctx, timeout)
 	}
-	x := &exchange{transport: t, ctx: ctx, cancel: cancel, target: req.URL}
+	x := &exchange{transport: t, ctx: ctx, cancel: cancel, target: req.URL, showsCertificate: req.Header[proto.HeaderCertificate] != nil}
 	if limits != (proto.Timeouts{}) {
 		var cut context.CancelFunc
 		x.ctx, cut = context.WithCancel(ctx)
@@ -240,7 +240,11 @@ func (emptyReader) Read([]byte) (int, error) { return 0, io.EOF }
 func (x *exchange) answer(resp *http.Response) {
 	proto.Strip(resp.Header)
 	proto.Strip(resp.Trailer)
-	resp.Header[proto.HeaderTiming] = []string{proto.FormatTiming(x.timing())}
+	timing := x.timing()
+	if x.showsCertificate && resp.TLS != nil && len(resp.TLS.PeerCertificates) > 0 {
+		timing.Certificate = proto.CertificateOf(resp.TLS.PeerCertificates[0])
+	}
+	resp.Header[proto.HeaderTiming] = []string{proto.FormatTiming(timing)}
 	x.pace.rest()
 	if resp.Body == http.NoBody && len(resp.Trailer) == 0 {
 		x.over()
