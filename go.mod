@@ -35,6 +35,7 @@ require (
 	github.com/swaggest/swgui v1.8.5
 	github.com/theory/jsonpath v0.12.1
 	github.com/tink-crypto/tink-go/v2 v2.9.0
+	github.com/wneessen/go-mail v0.8.1
 	github.com/zitadel/oidc/v3 v3.52.0
 	go.uber.org/goleak v1.3.0
 	go.uber.org/zap v1.28.0

@@ -39,6 +39,7 @@ type Options struct {
 	Prober   Prober
 	Gateway  Gateway
 	Sessions Sessions
+	Watch    Watch
 	Events   *event.Bus
 	Logs     Logs
 	// PublicURL is where the OpenAPI document says that the API is.

@@ -25,7 +25,8 @@ type Connection struct {
 	CreatedAt *time.Time        `json:"createdAt,omitempty" readOnly:"true"`
 	UpdatedAt *time.Time        `json:"updatedAt,omitempty" readOnly:"true"`
 	LastTest  *LastTest         `json:"lastTest,omitempty" readOnly:"true" doc:"How the last test of the saved connection ended."`
-	LatencyMs []float64         `json:"latencyMs,omitempty" readOnly:"true" doc:"Durations of recent tests, oldest first."`
+	LatencyMs []float64         `json:"latencyMs,omitempty" readOnly:"true" doc:"Durations of recent pings that succeeded, or where there were none of tests, oldest first."`
+	Status    *ConnectionStatus `json:"status,omitempty" readOnly:"true" doc:"How it does, as its scheduled pings find it. More under /connections/{id}/health."`
 	Warnings  []string          `json:"warnings,omitempty" readOnly:"true" doc:"What is allowed but worth a look, such as a name that is already taken."`
 	// ChangedSecrets is of dry runs only: what was saved has changed.
 	ChangedSecrets []string `json:"changedSecrets,omitempty" readOnly:"true" doc:"With dryRun: the secrets that the save would set, change or remove."`
@@ -37,6 +38,14 @@ type LastTest struct {
 	At         time.Time `json:"at"`
 	FailedStep string    `json:"failedStep,omitempty" enum:"agent,sign-in,ping"`
 	Message    string    `json:"message,omitempty"`
+}
+
+// ConnectionStatus is how a connection does.
+type ConnectionStatus struct {
+	State     string     `json:"state" enum:"online,failing,offline,unknown" doc:"offline: its agent is away or paused. unknown: it was not pinged yet, is not to be, or has no ping URI."`
+	Since     *time.Time `json:"since,omitempty"`
+	CheckedAt *time.Time `json:"checkedAt,omitempty" doc:"When it was last pinged."`
+	Message   string     `json:"message,omitempty" doc:"What the last ping found."`
 }
 
 // Secret is one secret of a connection. Writing, it is the value as a string;
@@ -93,6 +102,7 @@ func changes(secrets map[string]Secret) map[string]*string {
 
 func connectionResource(c registry.Connection) Connection {
 	out := Connection{ID: c.ID, Spec: c.Spec, Version: c.Version, CreatedAt: &c.CreatedAt, UpdatedAt: &c.UpdatedAt, LatencyMs: c.LatencyMs}
+	out.Status = &ConnectionStatus{State: c.Status.State, Since: ifSet(c.Status.Since), CheckedAt: ifSet(c.Status.CheckedAt), Message: c.Status.Message}
 	if len(c.SecretNames) > 0 {
 		out.Secrets = map[string]Secret{}
 		for _, name := range c.SecretNames {

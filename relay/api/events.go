@@ -68,7 +68,8 @@ func distinct(first event.Event, more <-chan event.Event) []event.Event {
 
 func eventAnswers(op *huma.Operation) {
 	op.Description = "Server-sent events. `sync`: read the whole state now; comes first, and again if events were missed. " +
-		"`agent` and `connection`: the thing with this id was created, changed or deleted; read it for its state."
+		"`agent` and `connection`: the thing with this id was created, changed or deleted; read it for its state. " +
+		"`health`: the state of the connection with this id has changed."
 	op.Responses["200"] = &huma.Response{Description: "Events until the caller or the relay closes.", Content: map[string]*huma.MediaType{
 		"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString, Examples: []any{"event: agent\ndata: {\"type\":\"agent\",\"id\":\"agt_0198a2b4\"}\n\n"}}},
 	}}

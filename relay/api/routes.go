@@ -45,6 +45,8 @@ func (h *handler) routes() {
 	route(h, "GET", "/connections/{id}/session", connections, "Read the stored session, without its cookies' values", 200, h.readSession)
 	route(h, "POST", "/connections/{id}/session", connections, "Sign in now, in the place of the session that there is", 200, h.signInSession)
 	route(h, "DELETE", "/connections/{id}/session", connections, "Sign out: forget the stored session", 204, h.dropSession)
+	route(h, "GET", "/connections/{id}/health", connections, "How a connection does: state, history, availability, notices", 200, h.readHealth)
+	route(h, "POST", "/connections/{id}/health/test-notice", connections, "Send a test notice to everybody who would be told", 200, h.sendTestNotice)
 
 	route(h, "GET", "/events", workspace, "Follow what changes", 200, h.events, eventAnswers)
 	route(h, "GET", "/audit", workspace, "Who did what", 200, h.listAudit)

@@ -129,13 +129,15 @@ func build(ctx context.Context, c *config.Config, public *url.URL, log *zap.Logg
 	r.closeLater(func() error { sessions.Close(); return nil })
 	prober := probe.New(probe.Options{Roads: roads, Sessions: sessions, Presence: r.hub, Clock: time.Now, Log: log.Named("probe")})
 	passage := gateway.New(gateway.Options{Roads: roads, Sessions: sessions, Clock: time.Now, Log: log.Named("gateway"), Registerer: r.figures, MaxBody: c.MaxRequestBody})
+	watch := newWatch(c, watchParts{store: r.store, registry: reg, prober: prober, hub: r.hub, cloud: cloud, events: events, public: public, figures: r.figures, log: log.Named("health")})
+	r.background(watch.Run)
 
 	door := api.New(api.Options{
-		Callers: r.browser, Accounts: r.accounts, Registry: reg, Prober: prober, Gateway: passage, Sessions: sessions,
+		Callers: r.browser, Accounts: r.accounts, Registry: reg, Prober: prober, Gateway: passage, Sessions: sessions, Watch: watch,
 		Events: events, Logs: r.hub, PublicURL: public, Version: buildinfo.Version(), Log: log.Named("api"), Closing: r.closing,
 	})
 	pages, err := web.New(web.Options{
-		Accounts: r.accounts, Browser: r.browser, Registry: reg, Prober: prober, Gateway: passage, Sessions: sessions,
+		Accounts: r.accounts, Browser: r.browser, Registry: reg, Prober: prober, Gateway: passage, Sessions: sessions, Watch: watch,
 		Authorizer: authorize.New(authorize.Options{Connections: reg, Sessions: sessions, Roads: roads, Sealer: vault, PublicURL: public, Clock: time.Now}),
 		PublicURL:  public, Clock: time.Now, Log: log.Named("web"),
 	})

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"sallyport/relay/mail"
 )
 
 // Config is the options of one relay, each checked and of its own type.
@@ -33,6 +35,9 @@ type Config struct {
 	DrainDelay    time.Duration
 	DrainTimeout  time.Duration
 	AgentWait     time.Duration // 0: requests are not held
+	// Mail is the server that e-mail is handed in at; nil: there is none.
+	Mail     *mail.Server
+	MailFrom string
 	// MaxRequestBody is the longest body of a request through a connection, in
 	// bytes; 0: no limit.
 	MaxRequestBody int64
@@ -55,7 +60,7 @@ func (c *Config) check() error {
 	if c.PublicURL == nil && !loopback(host) {
 		return fmt.Errorf("public-url is needed when the relay listens on %s: set it to the address under which browsers and agents reach this relay, such as https://relay.example.com", c.Listen)
 	}
-	return nil
+	return c.checkMail()
 }
 
 // follow fills what follows from other options.

@@ -39,6 +39,7 @@ type Spec struct {
 	Requests  Requests  `json:"requests,omitzero" doc:"How requests are sent through the connection: time-outs, tries, limits."`
 	Key       string    `json:"key,omitempty" doc:"What files and programs know the connection by, unique in the workspace: a name may change, a key stays. Letters, digits, “.”, “_” and “-”." example:"plant2-erp"`
 	ManagedBy string    `json:"managedBy,omitempty" doc:"Who keeps the connection as code, such as a repository. Its apply may change and prune it."`
+	Health    *Health   `json:"health,omitempty" doc:"How the relay watches the connection by itself. Left out: it is pinged every 5 minutes, and nobody is told."`
 }
 
 // Header is one configured header field.

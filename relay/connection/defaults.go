@@ -29,6 +29,7 @@ func Defaults(s Spec) Spec {
 	s.Ping.SuccessPath = strings.TrimSpace(s.Ping.SuccessPath)
 	s.Ping.SuccessValues = slices.Clone(s.Ping.SuccessValues)
 	defaultsAsCode(&s)
+	s.Health = defaultHealth(s.Health)
 	return s
 }
 

@@ -201,6 +201,9 @@ func templates(s Spec) []template {
 	if pingSendsBody(s.Ping.Method) {
 		t = append(t, template{"ping.body", s.Ping.Body, EscapeFor(s.MediaType)})
 	}
+	if s.Health != nil {
+		t = append(t, template{"health.webhook", s.Health.Webhook, EscapeURI})
+	}
 	return t
 }
 

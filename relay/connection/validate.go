@@ -40,6 +40,7 @@ func Validate(s Spec, secretNames []string) *Invalid {
 	checkAuth(&f, s)
 	checkPing(&f, s)
 	checkRequests(&f, s.Requests)
+	checkHealth(&f, s.Health, secretNames)
 	checkPlaceholders(&f, s, secretNames)
 	return f.invalid()
 }

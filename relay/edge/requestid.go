@@ -37,6 +37,9 @@ func acceptedID(id string) string {
 	return id
 }
 
+// NewRequestID is a fresh id, for requests of the relay's own.
+func NewRequestID() string { return newID() }
+
 // newID is a fresh id of 80 random bits: enough that two requests of a year's
 // logs don't share one.
 func newID() string {

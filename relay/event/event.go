@@ -9,6 +9,7 @@ import "sync"
 const (
 	AgentChanged      = "agent"      // an agent or one of its instances: presence, name, latency
 	ConnectionChanged = "connection" // a connection was created, changed, tested or deleted
+	HealthChanged     = "health"     // a connection's state has changed; ID is the connection's
 )
 
 // Event says that something in a workspace has changed; ID is the thing's.

@@ -16,6 +16,7 @@ import (
 
 	"sallyport/proto"
 	"sallyport/relay/connection"
+	"sallyport/relay/session"
 )
 
 func TestOnlyWhatConcernsTheApplicationReachesIt(t *testing.T) {
@@ -267,7 +268,7 @@ func TestOnlyARedirectToASignInPageEndsASession(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := (&passage{c: c, base: base, target: target}).toSignIn(tc.location); got != tc.want {
+		if got := new(session.Held).Ended(c, target, http.StatusFound, tc.location) != ""; got != tc.want {
 			t.Errorf("%s → %q: %v, want %v", tc.path, tc.location, got, tc.want)
 		}
 	}

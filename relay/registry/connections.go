@@ -24,7 +24,8 @@ type Connection struct {
 	UpdatedAt   time.Time
 	UpdatedBy   string
 	LastTest    *LastTest // nil: never tested
-	LatencyMs   []float64 // of recent tests that passed, oldest first, for a sparkline
+	LatencyMs   []float64 // of recent pings that passed, or else tests, oldest first, for a sparkline
+	Status      ConnectionStatus
 }
 
 // LastTest is how the last test of a saved connection ended.
@@ -35,8 +36,8 @@ type LastTest struct {
 	Message    string
 }
 
-// testsShown is how many points a sparkline has at most.
-const testsShown = 20
+// latenciesShown is how many points a sparkline has at most.
+const latenciesShown = 20
 
 // Connections lists connections by name.
 func (r *Registry) Connections(ctx context.Context, actor account.Actor, p Page) ([]Connection, string, error) {
@@ -61,13 +62,13 @@ func (r *Registry) Connection(ctx context.Context, actor account.Actor, id strin
 	return connections[0], nil
 }
 
-// withTests adds the results of tests to rows, by one query.
+// withTests adds the results of tests and pings to rows, by a few queries.
 func (r *Registry) withTests(ctx context.Context, actor account.Actor, rows []store.Connection) ([]Connection, error) {
 	ids := make([]string, len(rows))
 	for i, row := range rows {
 		ids[i] = row.ID
 	}
-	tests, err := r.workspace(actor).Tests(ctx, ids, testsShown)
+	tests, err := r.workspace(actor).Tests(ctx, ids, latenciesShown)
 	if err != nil {
 		return nil, fault(err, "connection")
 	}
@@ -77,6 +78,9 @@ func (r *Registry) withTests(ctx context.Context, actor account.Actor, rows []st
 			return nil, err
 		}
 		connections[i].addTests(tests[row.ID])
+	}
+	if err := r.withHealth(ctx, actor, connections, ids); err != nil {
+		return nil, fault(err, "connection")
 	}
 	return connections, nil
 }
@@ -156,6 +160,9 @@ func (r *Registry) RecordTest(ctx context.Context, actor account.Actor, id strin
 		return fault(err, "connection")
 	}
 	if err := w.AddTest(ctx, t); err != nil {
+		return fault(err, "connection")
+	}
+	if err := r.pingSoon(ctx, w, id); err != nil { // with the session that the test has made
 		return fault(err, "connection")
 	}
 	r.publish(actor.WorkspaceID, event.ConnectionChanged, id)

@@ -72,6 +72,7 @@ func (r *Registry) Connected(ctx context.Context, agentID string, in hub.Instanc
 	case err != nil:
 		return err
 	}
+	r.agentMoved(ctx, row.WorkspaceID, agentID, in.Paused == nil)
 	r.publish(row.WorkspaceID, event.AgentChanged, agentID)
 	return nil
 }
@@ -106,6 +107,7 @@ func (r *Registry) Disconnected(ctx context.Context, agentID, instanceID string,
 	case err != nil && !errors.Is(err, store.ErrReference):
 		return err
 	}
+	r.agentMoved(ctx, row.WorkspaceID, agentID, false)
 	r.publish(row.WorkspaceID, event.AgentChanged, agentID)
 	return nil
 }

@@ -39,6 +39,9 @@ func (r *Registry) CreateConnection(ctx context.Context, actor account.Actor, sp
 		if err := w.CreateConnection(ctx, row); err != nil {
 			return err
 		}
+		if err := r.pingSoon(ctx, w, row.ID); err != nil {
+			return err
+		}
 		return r.audit(ctx, w, actor, change{"connection.create", "connection", row.ID, row.Name, ""})
 	})
 	if err != nil {
@@ -115,6 +118,9 @@ func (r *Registry) replace(ctx context.Context, w *store.Workspace, actor accoun
 		if err := w.DeleteSession(ctx, id); err != nil {
 			return nil, err
 		}
+	}
+	if err := r.pingSoon(ctx, w, id); err != nil {
+		return nil, err
 	}
 	return dropped, r.audit(ctx, w, actor, change{"connection.update", "connection", id, row.Name, changed})
 }
@@ -223,13 +229,14 @@ func sessionDiffers(before connection.Spec, old map[string]string, after connect
 }
 
 // signInDiffers reports whether a session that was signed in with a may not be
-// good for b: all but the name, the ping and how requests are sent counts.
+// good for b: all but the name, the ping, how requests are sent and who is told counts.
 func signInDiffers(a, b connection.Spec) bool {
 	a.Name, b.Name = "", ""
 	a.Key, b.Key, a.ManagedBy, b.ManagedBy = "", "", "", ""
 	a.Ping, b.Ping = connection.Ping{}, connection.Ping{}
 	a.Requests, b.Requests = connection.Requests{}, connection.Requests{}
 	a.Auth, b.Auth = signingIn(a.Auth), signingIn(b.Auth)
+	a.Health, b.Health = nil, nil
 	if len(a.Headers) == 0 && len(b.Headers) == 0 {
 		a.Headers, b.Headers = nil, nil
 	}
@@ -267,6 +274,7 @@ func changedFields(a, b connection.Spec, secrets map[string]*string) string {
 	add("requests", a.Requests != b.Requests)
 	add("key", a.Key != b.Key)
 	add("managed by", a.ManagedBy != b.ManagedBy)
+	add("health", !reflect.DeepEqual(a.Health, b.Health))
 	for _, name := range slices.Sorted(maps.Keys(secrets)) {
 		fields = append(fields, "secret "+name)
 	}

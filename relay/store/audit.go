@@ -20,6 +20,13 @@ type Entry struct {
 	Detail     string // what changed, for a person
 }
 
+const entryColumns = `id, at, actor_kind, actor_id, actor_name, action, object_type, object_id, object_name, detail`
+
+func scanEntry(row scanner) (e Entry, err error) {
+	return e, row.Scan(&e.ID, moment{&e.At}, &e.ActorKind, &e.ActorID, &e.ActorName, &e.Action,
+		&e.ObjectType, &e.ObjectID, &e.ObjectName, &e.Detail)
+}
+
 // AddAudit appends to the audit trail.
 func (w *Workspace) AddAudit(ctx context.Context, e Entry) error {
 	return w.db.exec(ctx, "write the audit trail", `
@@ -30,16 +37,11 @@ func (w *Workspace) AddAudit(ctx context.Context, e Entry) error {
 
 // Audit lists the audit trail, newest first. p.Query is not used.
 func (w *Workspace) Audit(ctx context.Context, p Page) ([]Entry, string, error) {
-	query, args, err := newestFirst(`
-		SELECT id, at, actor_kind, actor_id, actor_name, action, object_type, object_id, object_name, detail
-		FROM audit WHERE workspace_id = $1`, w.id, p)
+	query, args, err := newestFirst(`SELECT `+entryColumns+` FROM audit WHERE workspace_id = $1`, w.id, p)
 	if err != nil {
 		return nil, "", err
 	}
-	entries, err := all(ctx, w.db.read, "list the audit trail", func(row scanner) (e Entry, err error) {
-		return e, row.Scan(&e.ID, moment{&e.At}, &e.ActorKind, &e.ActorID, &e.ActorName, &e.Action,
-			&e.ObjectType, &e.ObjectID, &e.ObjectName, &e.Detail)
-	}, query, args...)
+	entries, err := all(ctx, w.db.read, "list the audit trail", scanEntry, query, args...)
 	if err != nil {
 		return nil, "", err
 	}

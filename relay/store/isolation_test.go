@@ -39,6 +39,14 @@ func TestOneWorkspaceCantReachAnother(t *testing.T) {
 		_, err = b.SetPresence(ctx, Presence{Run: someRun, Counter: 1, AgentID: f.agent.ID, InstanceID: f.instance.ID, Online: true, ConnectedAt: noon})
 		must(t, err)
 
+		must(t, b.ScheduleHealth(ctx, f.connection.ID, noon))
+		claimed, err := s.ClaimHealth(ctx, Claim{Lease: "B's", Now: noon, Until: noon.Add(time.Hour), Limit: 9})
+		must(t, err)
+		if len(claimed) != 1 {
+			t.Fatalf("claimed %+v", claimed)
+		}
+		must(t, b.AddNotice(ctx, Notice{ID: NewID("ntc"), ConnectionID: f.connection.ID, At: noon, Kind: "email", Body: []byte("{}")}))
+
 		before := dump(t, s)
 		cases := isolationCases(a, f)
 		handle := reflect.TypeFor[*Workspace]()
@@ -175,6 +183,38 @@ func isolationCases(a *Workspace, f foreign) map[string]func(*testing.T, context
 			got, err := a.Tests(ctx, []string{f.connection.ID}, 5)
 			empty(t, len(got), err)
 		},
+		"ScheduleHealth": func(t T, ctx C) { must(t, a.ScheduleHealth(ctx, f.connection.ID, noon.Add(-time.Hour))) },
+		"ScheduleHealthOf": func(t T, ctx C) {
+			must(t, a.ScheduleHealthOf(ctx, f.agent.ID, "unknown", true, noon.Add(-time.Hour)))
+		},
+		"Healths": func(t T, ctx C) {
+			got, err := a.Healths(ctx, []string{f.connection.ID})
+			empty(t, len(got), err)
+		},
+		"RecentResults": func(t T, ctx C) {
+			got, err := a.RecentResults(ctx, []string{f.connection.ID}, 5)
+			empty(t, len(got), err)
+		},
+		"CountResults": func(t T, ctx C) {
+			got, err := a.CountResults(ctx, f.connection.ID, noon.Add(-time.Hour))
+			empty(t, len(got), err)
+		},
+		"HealthChanges": func(t T, ctx C) { got, err := a.HealthChanges(ctx, f.connection.ID, 5); empty(t, len(got), err) },
+		"SettleHealth": func(t T, ctx C) {
+			settled, err := a.SettleHealth(ctx, Settled{Lease: "B's", Was: noon, Health: Health{ConnectionID: f.connection.ID, State: "online"},
+				Result: &HealthResult{ConnectionID: f.connection.ID, At: noon}})
+			if err != nil || settled {
+				t.Errorf("got %v, %v", settled, err)
+			}
+		},
+		"AddNotice": func(t T, ctx C) {
+			noReference(t, a.AddNotice(ctx, Notice{ID: NewID("ntc"), ConnectionID: f.connection.ID, At: noon}))
+		},
+		"Notices": func(t T, ctx C) { got, err := a.Notices(ctx, f.connection.ID, 5); empty(t, len(got), err) },
+		"AuditOf": func(t T, ctx C) {
+			got, err := a.AuditOf(ctx, f.connection.ID, noon.Add(-time.Hour), 5)
+			empty(t, len(got), err)
+		},
 		"AddAudit": func(t T, ctx C) { must(t, a.AddAudit(ctx, Entry{ID: NewID("aud"), At: noon})) },
 		"Audit": func(t T, ctx C) {
 			entries, _, err := a.Audit(ctx, Page{})
@@ -222,6 +262,14 @@ func dump(t *testing.T, s *Store) []any {
 	keep(signIn, err)
 	tests, err := b.Tests(ctx, []string{connections[0].ID}, 5)
 	keep(tests, err)
+	healths, err := b.Healths(ctx, []string{connections[0].ID})
+	keep(healths, err)
+	results, err := b.RecentResults(ctx, []string{connections[0].ID}, 5)
+	keep(results, err)
+	changes, err := b.HealthChanges(ctx, connections[0].ID, 5)
+	keep(changes, err)
+	notices, err := b.Notices(ctx, connections[0].ID, 5)
+	keep(notices, err)
 	audit, _, err := b.Audit(ctx, Page{})
 	keep(audit, err)
 	return state

@@ -24,6 +24,7 @@ type connectionRow struct {
 	registry.Connection
 	AgentName string
 	Spark     *sparkline
+	State     connectionStatus
 }
 
 // ModeWord is the mode in the words of the form.
@@ -41,7 +42,7 @@ func (h *handler) listConnections(w http.ResponseWriter, r *http.Request, actor 
 	view := connectionsView{Query: query, Empty: len(items) == 0 && query == "" && cursor == "", Pages: pagesOf("/connections", query, cursor, next)}
 	names := map[string]string{}
 	for _, c := range items {
-		row := connectionRow{Connection: c, Spark: sparklineOf(c.LatencyMs)}
+		row := connectionRow{Connection: c, Spark: sparklineOf(c.LatencyMs), State: statusOfConnection(c.Status)}
 		if c.AgentID != "" {
 			if row.AgentName, err = h.agentName(r, actor, c.AgentID, names); err != nil {
 				return err

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"sallyport/relay/account"
+	"sallyport/relay/health"
 	"sallyport/relay/registry"
 	"sallyport/relay/session"
 )
@@ -13,12 +14,12 @@ type connectionView struct {
 	registry.Connection
 	MayEdit  bool
 	Warnings []string
-	Spark    *sparkline
 	Agent    *connectionAgent
 	Session  *session.Session
 	Test     *testView
 	Compared *compareView
 	Send     sendView
+	Watched  *healthView
 }
 
 type connectionAgent struct {
@@ -33,6 +34,7 @@ type connectionExtras struct {
 	send       sendView
 	// problem is what went wrong on the way here.
 	problem *notice
+	sent    []health.Sent // of a test notice
 }
 
 func (h *handler) showConnection(w http.ResponseWriter, r *http.Request, actor account.Actor) error {
@@ -46,12 +48,16 @@ func (h *handler) connectionPage(w http.ResponseWriter, r *http.Request, actor a
 		return err
 	}
 	view := connectionView{
-		Connection: c, MayEdit: actor.MayEdit(), Spark: sparklineOf(c.LatencyMs),
+		Connection: c, MayEdit: actor.MayEdit(),
 		Test: extras.test, Compared: extras.comparison, Send: extras.send.withDefaults(),
 	}
 	if view.Warnings, err = h.Registry.Warnings(ctx, actor, c.ID, c.Spec); err != nil {
 		return err
 	}
+	if view.Watched, err = h.healthOf(ctx, actor, c); err != nil {
+		return err
+	}
+	view.Watched.Sent = extras.sent
 	if c.AgentID != "" {
 		agent, err := h.Registry.Agent(ctx, actor, c.AgentID)
 		if err != nil && !isNotFound(err) {

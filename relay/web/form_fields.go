@@ -27,7 +27,7 @@ type choice struct{ Value, Label, Help string }
 
 // formFields is the form, in the order of its four steps.
 func formFields() []formField {
-	return slices.Concat(describingFields(), authFields(), pingFields(), requestFields())
+	return slices.Concat(describingFields(), authFields(), pingFields(), requestFields(), healthFields())
 }
 
 func describingFields() []formField {
@@ -84,7 +84,7 @@ func formSteps() []formStep {
 		{Anchor: "step-name", Title: "Name and mode", prefixes: []string{"name", "mode", "agentId"}},
 		{Anchor: "step-describe", Title: "Describe", prefixes: []string{"auth.type", "headers", "baseUri", "mediaType"}},
 		{Anchor: "step-auth", Title: "Authentication", prefixes: auth},
-		{Anchor: "step-test", Title: "Test and save", prefixes: []string{"ping", "requests"}},
+		{Anchor: "step-test", Title: "Test and save", prefixes: []string{"ping", "requests", "health"}},
 	}
 }
 

@@ -33,7 +33,7 @@ func requestFields() []formField {
 // set, or mistaken.
 func (v formView) RequestsOpen() bool {
 	for path, f := range v.fields {
-		if strings.HasPrefix(path, "requests.") && (f.Value != "" || f.Error != "") {
+		if (strings.HasPrefix(path, "requests.") || strings.HasPrefix(path, "health.")) && (f.Value != "" || f.Error != "") {
 			return true
 		}
 	}

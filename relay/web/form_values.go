@@ -49,6 +49,7 @@ func savedFormValues(c registry.Connection) formValues {
 	}}
 	showAuth(v.fields, c.Auth)
 	v.fillRequests(c.Requests)
+	v.fillHealth(c.Health)
 	for _, name := range c.SecretNames {
 		v.secrets = append(v.secrets, secretValue{name: name, set: true})
 	}
@@ -127,6 +128,8 @@ func (v formValues) spec() (spec connection.Spec, headerRows []int, mistakes []c
 	spec.Ping.SuccessValues = nonBlank(f["ping.successValues"])
 	var numbers []connection.FieldError
 	spec.Requests, numbers = v.requests()
+	mistakes = append(mistakes, numbers...)
+	spec.Health, numbers = v.health()
 	mistakes = append(mistakes, numbers...)
 	return spec, headerRows, append(mistakes, v.secretMistakes()...)
 }

@@ -10,6 +10,7 @@ import (
 
 	"sallyport/internal/testkit"
 	"sallyport/proto"
+	"sallyport/relay/connection"
 	"sallyport/relay/hub"
 	"sallyport/relay/probe"
 	"sallyport/relay/registry"
@@ -53,7 +54,10 @@ func furnish(r *rig) (conn registry.Connection, agentID string) {
 	must(r.t, r.registry.Disconnected(ctx, vienna.ID, in.ID, time.Now().Add(-2*time.Hour), "the network connection was lost"))
 	r.agent("Warehouse Graz")
 
-	conn = r.connection(spec(app.URL))
+	watched := spec(app.URL)
+	watched.Health = &connection.Health{Webhook: "https://hooks.example.com/sallyport", Emails: []string{"ops@example.com"}}
+	conn = r.connection(watched)
+	r.pinged(conn, false)
 	for i := range 14 {
 		must(r.t, r.registry.RecordTest(ctx, r.admin, conn.ID, probe.Result{OK: true, DurationMs: 40, Steps: []probe.Step{{Name: probe.StepPing, Status: probe.OK, DurationMs: 30 + float64((i*37)%23)}}}))
 	}
@@ -61,6 +65,9 @@ func furnish(r *rig) (conn registry.Connection, agentID string) {
 	erp.Name, erp.Mode, erp.AgentID = "Plant 2 ERP", "on-premise", plant.ID
 	onPremise := r.connection(erp)
 	must(r.t, r.registry.RecordTest(ctx, r.admin, onPremise.ID, probe.Result{Steps: []probe.Step{{Name: probe.StepSignIn, Status: probe.Failed, Message: "The sign-in was answered with 200, but no cookie was set."}}}))
+	shop := spec("https://shop.example.com")
+	shop.Name = "Web shop"
+	r.pinged(r.connection(shop), true)
 	crm := spec("https://crm.example.com")
 	crm.Name = "Customer relations, the new one for all of Europe, Middle East and Africa"
 	r.connection(crm)

@@ -25,6 +25,7 @@ import (
 	"sallyport/relay/connection"
 	"sallyport/relay/event"
 	"sallyport/relay/gateway"
+	"sallyport/relay/health"
 	"sallyport/relay/hub"
 	"sallyport/relay/probe"
 	"sallyport/relay/registry"
@@ -43,6 +44,8 @@ type rig struct {
 	pages    http.Handler
 	accounts *account.Accounts
 	registry *registry.Registry
+	store    *store.Store
+	watch    *health.Watch
 	events   *event.Bus
 	admin    account.Actor
 	signIn   string // path of a fresh sign-in link
@@ -88,7 +91,12 @@ func newRig(t *testing.T) *rig {
 	browser := account.NewBrowser(account.BrowserOptions{Accounts: r.accounts, Store: db})
 	prober := probe.New(probe.Options{Roads: roads, Sessions: keeper, Presence: registry.PresenceFunc(r.instances), Clock: time.Now, Log: log})
 	sender := gateway.New(gateway.Options{Roads: roads, Sessions: keeper, Clock: time.Now, Log: log})
+	r.watch = health.New(health.Options{Store: db, Connections: r.registry, Prober: prober, Presence: registry.PresenceFunc(r.instances), Events: r.events,
+		Courier:   &health.Courier{Road: cloud, PublicURL: public, Clock: time.Now},
+		RequestID: func() string { return "ping" }, Clock: time.Now, Log: log})
+	r.store = db
 	r.pages, err = web.New(web.Options{
+		Watch:    r.watch,
 		Accounts: r.accounts, Browser: browser, Registry: r.registry, Sessions: keeper,
 		Prober: prober, Gateway: sender,
 		Authorizer: authorize.New(authorize.Options{Connections: r.registry, Sessions: keeper, Roads: roads, Sealer: keys, PublicURL: public, Clock: time.Now}),
@@ -98,7 +106,7 @@ func newRig(t *testing.T) *rig {
 	mux.Handle("/", r.pages)
 	closing := make(chan struct{})
 	mux.Handle(api.Prefix+"/", api.New(api.Options{Callers: browser, Accounts: r.accounts, Registry: r.registry, Prober: prober, Gateway: sender,
-		Sessions: keeper, Events: r.events, PublicURL: public, Log: log, Closing: closing}))
+		Sessions: keeper, Watch: r.watch, Events: r.events, PublicURL: public, Log: log, Closing: closing}))
 	t.Cleanup(func() {
 		close(closing)
 		server.CloseClientConnections()

@@ -25,6 +25,7 @@ type Options struct {
 	Gateway    Gateway
 	Sessions   Sessions
 	Authorizer Authorizer
+	Watch      Watch
 	// PublicURL is how people and agents reach the relay.
 	PublicURL *url.URL
 	Clock     func() time.Time
