@@ -35,11 +35,11 @@ type Code struct {
 // byOAuth2 gets a token. For authorization codes that is a refresh of the token
 // before, unless a person has just brought a code.
 func (o order) byOAuth2(ctx context.Context, a *Attempt) error {
-	if o.c.Auth.NeedsPerson() && o.code == nil && !o.former.refreshable() {
+	if o.alone() {
 		switch {
 		case o.former == nil || o.former.Token == nil:
 			return a.needsPerson("Nobody has signed in with the application yet.")
-		case !o.former.Token.live(o.clock()):
+		case o.hopeless():
 			return a.needsPerson("The sign-in with the application has expired, and it gave nothing to refresh it with.")
 		}
 		a.Token = o.former.Token
@@ -61,6 +61,17 @@ func (o order) byOAuth2(ctx context.Context, a *Attempt) error {
 	}
 	a.Token = newToken(token, o.clock())
 	return nil
+}
+
+// alone reports whether there is nothing to ask a token endpoint with: a person
+// has to bring it, and has not.
+func (o order) alone() bool {
+	return o.c.Auth.NeedsPerson() && o.code == nil && !o.former.refreshable()
+}
+
+// hopeless reports whether the sign-in fails before anybody is asked.
+func (o order) hopeless() bool {
+	return o.alone() && (o.former == nil || !o.former.Token.live(o.clock()))
 }
 
 // ask asks the token endpoint in the way of the grant.

@@ -97,13 +97,15 @@ func (k *Keeper) fly(e *entry, f *flight, j journey, drops int) {
 		k.land(e, f, drops, stored, nil)
 		return
 	}
-	if f.err = k.begin(e, f, j); f.err != nil {
-		f.refused = true
-		k.crash(ctx, e, f, j)
-		return
+	how := order{rt: j.rt, c: j.c, requestID: j.requestID, former: former, code: j.code, clock: k.clock}
+	if !how.hopeless() { // which asks nobody, and so counts for nothing
+		if f.err = k.begin(e, f, j); f.err != nil {
+			f.refused = true
+			k.crash(ctx, e, f, j)
+			return
+		}
 	}
-	f.attempt, f.err = order{rt: j.rt, c: j.c, requestID: j.requestID, former: former, code: j.code, clock: k.clock}.attempt(ctx)
-	if f.err != nil {
+	if f.attempt, f.err = how.attempt(ctx); f.err != nil {
 		k.crash(ctx, e, f, j)
 		return
 	}

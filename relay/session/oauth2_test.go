@@ -158,9 +158,11 @@ func TestErrorsOfTheTokenEndpoint(t *testing.T) {
 func TestAPersonsSignInIsRefreshedOnceForAll(t *testing.T) {
 	e, at, store := newEndpoint(t), newClock(), &memory{}
 	k, rt, c := newKeeper(t, store, at, nil), cloud(t), e.connection(connection.AuthorizationCode)
-	_, err := k.Current(context.Background(), rt, c, "req")
-	if p := proto.AsError(err); p == nil || p.Code != proto.CodeSignInNeeded || p.Outcome != proto.OutcomeNotSent || e.count() != 0 {
-		t.Fatalf("before anybody signed in: %v, asked %d times", err, e.count())
+	for range 50 { // far more than sign-ins are allowed in a minute
+		_, err := k.Current(context.Background(), rt, c, "req")
+		if p := proto.AsError(err); p == nil || p.Code != proto.CodeSignInNeeded || p.Outcome != proto.OutcomeNotSent || e.count() != 0 {
+			t.Fatalf("before anybody signed in: %v, asked %d times", err, e.count())
+		}
 	}
 	code := Code{Code: "c0de", Verifier: "v3rifier", RedirectURI: "https://relay.test/oauth/callback"}
 	if _, err := k.Redeem(context.Background(), rt, c, code, "req", "a person signed in"); err != nil {

@@ -1,6 +1,12 @@
 package web
 
-import "sallyport/relay/connection"
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"sallyport/relay/connection"
+)
 
 // authForm is one authentication type in the form: its entry in the select,
 // and the fields of its section. The section itself is a template, shown where
@@ -67,4 +73,33 @@ func readAuth(fields map[string]string) (a connection.Auth, mistakes []connectio
 		}
 	}
 	return a, mistakes
+}
+
+// keepTyped makes secrets of passwords that were typed into the section itself:
+// a connection's fields can be read, its secrets can't. A name that is taken is
+// not used again, since the secret may serve elsewhere.
+func (v *formValues) keepTyped() {
+	for _, kind := range authForms() {
+		for _, f := range kind.fields {
+			typed := v.fields[f.path]
+			if f.secret == "" || string(kind.kind) != v.fields["auth.type"] || typed == "" || strings.Contains(typed, "{{") {
+				continue
+			}
+			name := v.freeSecret(f.secret)
+			v.secrets = append(v.secrets, secretValue{name: name, value: typed})
+			v.fields[f.path] = "{{secret." + name + "}}"
+		}
+	}
+}
+
+// freeSecret is a name that no secret of the form has.
+func (v *formValues) freeSecret(name string) string {
+	taken := func(name string) bool {
+		return slices.Contains(v.removed, name) || slices.ContainsFunc(v.secrets, func(s secretValue) bool { return s.name == name })
+	}
+	free := name
+	for n := 2; taken(free); n++ {
+		free = name + "-" + strconv.Itoa(n)
+	}
+	return free
 }

@@ -19,8 +19,8 @@ func oauth2Form() authForm {
 			help: "Where tokens are asked for: by the relay, or on-premise by the agent. A whole URI, or relative to the base URI."},
 		{path: "auth.oauth2.clientId", label: "Client ID", required: true, inputClass: "code", placeholder: "sallyport",
 			help: "By which the application knows the relay. It gives you the ID when you register a client there."},
-		{path: "auth.oauth2.clientSecret", label: "Client secret", inputClass: "code", placeholder: "{{secret.client}}",
-			help: "Write {{secret.NAME}}. Empty for a public client with the grant authorization code."},
+		{path: "auth.oauth2.clientSecret", label: "Client secret", inputClass: "code", secret: "client", placeholder: "{{secret.client}}",
+			help: "What you type is kept as a secret. Or write {{secret.NAME}}. Empty for a public client with the grant authorization code."},
 		{path: "auth.oauth2.scopes", label: "Scopes", inputClass: "code", placeholder: "orders.read offline_access",
 			help: "What the token is asked to be good for, separated by blanks. Many applications refresh tokens only with offline_access."},
 		{path: "auth.oauth2.clientAuthentication", label: "Client authentication", class: "half",
@@ -34,7 +34,7 @@ func oauth2Form() authForm {
 func showOAuth2(fields map[string]string, a connection.Auth) {
 	how := a.OAuth2
 	if how == nil {
-		how = &connection.OAuth2Auth{ClientSecret: "{{secret.client}}"}
+		how = &connection.OAuth2Auth{}
 	}
 	fields["auth.oauth2.grant"] = cmp.Or(how.Grant, connection.ClientCredentials)
 	fields["auth.oauth2.authorizationUri"] = how.AuthorizationURI

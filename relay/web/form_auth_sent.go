@@ -13,10 +13,10 @@ func noneForm() authForm { return authForm{kind: connection.AuthNone, label: "No
 
 func basicForm() authForm {
 	return authForm{kind: connection.AuthBasic, label: "Basic",
-		fields: userFields("auth.basic", "Sent with each request. Write {{secret.NAME}}, or on-premise {{agent.secret.NAME}}."),
+		fields: userFields("auth.basic", "Sent with each request. What you type is kept as a secret. Or write {{secret.NAME}}, on-premise also {{agent.secret.NAME}}."),
 		show: func(fields map[string]string, a connection.Auth) {
 			if a.Basic == nil {
-				a.Basic = &connection.BasicAuth{Password: proposedPassword}
+				a.Basic = &connection.BasicAuth{}
 			}
 			fields["auth.basic.username"], fields["auth.basic.password"] = a.Basic.Username, a.Basic.Password
 		},
@@ -28,10 +28,10 @@ func basicForm() authForm {
 
 func digestForm() authForm {
 	return authForm{kind: connection.AuthDigest, label: "Digest",
-		fields: userFields("auth.digest", "Only a proof of it is sent. Write {{secret.NAME}}; it can’t be a secret of the agent."),
+		fields: userFields("auth.digest", "Only a proof of it is sent. What you type is kept as a secret. Or write {{secret.NAME}}; it can’t be one of the agent’s."),
 		show: func(fields map[string]string, a connection.Auth) {
 			if a.Digest == nil {
-				a.Digest = &connection.DigestAuth{Password: proposedPassword}
+				a.Digest = &connection.DigestAuth{}
 			}
 			fields["auth.digest.username"], fields["auth.digest.password"] = a.Digest.Username, a.Digest.Password
 		},
@@ -41,21 +41,18 @@ func digestForm() authForm {
 		}}
 }
 
-// proposedPassword is what an empty form has for a password.
-const proposedPassword = "{{secret.password}}"
-
 func userFields(path, help string) []formField {
 	return []formField{
 		{path: path + ".username", label: "User name", required: true, class: "half", placeholder: "svc",
 			help: "The name by which the application knows who sends a request, without a colon."},
-		{path: path + ".password", label: "Password", required: true, inputClass: "code", placeholder: proposedPassword, help: help},
+		{path: path + ".password", label: "Password", required: true, inputClass: "code", secret: "password", placeholder: "{{secret.password}}", help: help},
 	}
 }
 
 func tokenForm() authForm {
 	return authForm{kind: connection.AuthToken, label: "Token", show: showToken, read: readToken, fields: []formField{
-		{path: "auth.token.token", label: "Token", required: true, inputClass: "code", placeholder: "{{secret.token}}",
-			help: "Sent with each request. Write {{secret.NAME}}, or on-premise {{agent.secret.NAME}}."},
+		{path: "auth.token.token", label: "Token", required: true, inputClass: "code", secret: "token", placeholder: "{{secret.token}}",
+			help: "Sent with each request. What you type is kept as a secret. Or write {{secret.NAME}}, on-premise also {{agent.secret.NAME}}."},
 		{path: "auth.token.in", label: "Sent in", required: true, class: "half",
 			help:    "Where the application looks for the token, as documented in its API guide.",
 			choices: []choice{{Value: connection.InHeader, Label: "A header"}, {Value: connection.InQuery, Label: "A query parameter"}}},
@@ -70,7 +67,7 @@ func showToken(fields map[string]string, a connection.Auth) {
 	how := a.Token
 	if how == nil {
 		scheme := "Bearer"
-		how = &connection.TokenAuth{Token: "{{secret.token}}", Scheme: &scheme}
+		how = &connection.TokenAuth{Scheme: &scheme}
 	}
 	fields["auth.token.token"] = how.Token
 	fields["auth.token.in"] = cmp.Or(how.In, connection.InHeader)

@@ -43,7 +43,7 @@ func TestEveryAuthenticationTypeIsSavedAndShownAgain(t *testing.T) {
 			"auth.oauth2.clientId", "id", "auth.oauth2.clientSecret", "{{secret.password}}", "auth.oauth2.scopes", "a  b", "auth.oauth2.clientAuthentication", "body", "auth.oauth2.parameters", "audience=erp"),
 			connection.Auth{Type: "oauth2", OAuth2: &connection.OAuth2Auth{Grant: "authorization_code", AuthorizationURI: "https://login.example.com/authorize", TokenURI: "/token", ClientID: "id", ClientSecret: "{{secret.password}}",
 				Scopes: []string{"a", "b"}, ClientAuthentication: "body", Parameters: []connection.Pair{{Name: "audience", Value: "erp"}}}},
-			[]string{`value="a b"`, "audience=erp", "/oauth/callback", "Save and sign in with the application"}},
+			[]string{`value="a b"`, "audience=erp", "/oauth/callback", "Save and sign in"}},
 		{filledAuth("https://erp.example.com", "digest", "auth.digest.username", "svc", "auth.digest.password", "{{secret.password}}"),
 			connection.Auth{Type: "digest", Digest: &connection.DigestAuth{Username: "svc", Password: "{{secret.password}}"}}, []string{`name="auth.digest.password"`}},
 	} {
@@ -124,5 +124,23 @@ func TestAPersonIsLedToTheApplicationAndBack(t *testing.T) {
 	a.contains(t, "access_denied (&lt;b&gt;no&lt;/b&gt;)", "Sign in with the application")
 	if a := c.get("/oauth/callback?state=x&code=y"); a.status != http.StatusUnprocessableEntity {
 		t.Errorf("a forged state: %d", a.status)
+	}
+}
+
+func TestATypedPasswordBecomesASecret(t *testing.T) {
+	r := newRig(t)
+	c := r.client()
+	form := filledAuth("https://erp.example.com", "basic", "auth.basic.username", "svc", "auth.basic.password", "correct horse")
+	if a := c.post("/connections/new", form); a.status != http.StatusSeeOther {
+		t.Fatalf("answered %d: %s", a.status, between(a.body, `<div id="form-errors">`, "</div></div>"))
+	}
+	saved, err := r.registry.Resolve(context.Background(), r.admin, r.saved()[0].ID)
+	must(t, err)
+	// The form has a secret named password already, of the same login or of another.
+	if saved.Auth.Basic.Password != "{{secret.password-2}}" || saved.Secrets["password-2"] != "correct horse" || saved.Secrets["password"] != password {
+		t.Errorf("saved %+v", saved.Auth.Basic)
+	}
+	if page := c.get("/connections/" + saved.ID + "/edit"); strings.Contains(page.body, "correct horse") {
+		t.Error("the form shows the password")
 	}
 }

@@ -20,6 +20,7 @@ type formField struct {
 	inputMode   string
 	maxLength   int
 	rows        int
+	secret      string // what is typed here becomes a secret of this name
 	choices     []choice
 }
 

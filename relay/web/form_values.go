@@ -73,6 +73,7 @@ func postedFormValues(form url.Values) formValues {
 	for i, name := range form["secrets.name"] {
 		v.secrets = append(v.secrets, secretValue{name: strings.TrimSpace(name), value: at(secrets, i), set: at(set, i) == "1"})
 	}
+	v.keepTyped()
 	return v
 }
 

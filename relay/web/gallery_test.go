@@ -124,6 +124,8 @@ func TestPagesLookRightInBothThemesAndWidths(t *testing.T) {
 		view{"connection-delete", "/connections/" + conn.ID + "/delete", nil},
 		view{"form-new", "/connections/new", nil},
 		view{"form-on-premise", "/connections/new?agent=" + agentID, nil},
+		view{"form-auth-custom", r.editOf("custom"), nil},
+		view{"form-auth-oauth2", r.editOf("oauth2"), nil},
 		view{"form-mistakes", "/connections/new", submit(".bar .primary", `document.querySelector("#form-errors .note") !== null`)},
 		view{"form-tested", "/connections/" + conn.ID + "/edit", submit(".bar button[value=test]", `document.querySelector("#test-result .result-head") !== null`)},
 		view{"agents", "/agents", nil},
@@ -134,4 +136,16 @@ func TestPagesLookRightInBothThemesAndWidths(t *testing.T) {
 		view{"settings", "/settings", nil},
 		view{"not-found", "/nowhere", nil},
 	)
+}
+
+// editOf is the form of a connection of another authentication type.
+func (r *rig) editOf(kind connection.AuthType) string {
+	s := spec("https://erp.example.com")
+	s.Name, s.Auth = "By "+string(kind), map[connection.AuthType]connection.Auth{
+		connection.AuthCustom: {Custom: &connection.CustomAuth{Headers: []connection.Header{{Name: "X-Api-Key", Value: "{{secret.password}}"}}, Body: []connection.Pair{{Name: "tenant", Value: "7"}}}},
+		connection.AuthOAuth2: {OAuth2: &connection.OAuth2Auth{Grant: connection.AuthorizationCode, AuthorizationURI: "https://login.example.com/authorize", TokenURI: "https://login.example.com/oauth/token",
+			ClientID: "sallyport", ClientSecret: "{{secret.password}}", Scopes: []string{"orders.read", "offline_access"}}},
+	}[kind]
+	s.Auth.Type = kind
+	return "/connections/" + r.connection(s).ID + "/edit"
 }
