@@ -92,10 +92,10 @@ func TestHints(t *testing.T) {
 			c.MediaType, c.Auth.Cookie.Body = connection.JSON, "<in><p>{{secret.password}}</p></in>"
 		}, StepSignIn, "sign_in_failed", "body-type", nil, "mediaType=xml"},
 		{"a sign-in without its CSRF token", signIn(func(w http.ResponseWriter, _ *http.Request) {
-			http.Error(w, "CSRF verification failed. Request aborted.", 403)
+			http.Error(w, "CSRF verification failed. Request aborted.", http.StatusForbidden)
 		}), same, StepSignIn, "sign_in_failed", "csrf", []string{"first request"}, ""},
-		{"SAP wants a token", ping(answerStatus(403, "X-CSRF-Token", "Required")), func(c *connection.Connection) { c.Ping.Method = "POST" }, StepPing, "", "csrf", nil, "ping.method=GET"},
-		{"a token that is taken for no token at all", ping(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "CSRF Error", 403) }), func(c *connection.Connection) {
+		{"SAP wants a token", ping(answerStatus(http.StatusForbidden, "X-CSRF-Token", "Required")), func(c *connection.Connection) { c.Ping.Method = "POST" }, StepPing, "", "csrf", nil, "ping.method=GET"},
+		{"a token that is taken for no token at all", ping(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "CSRF Error", http.StatusForbidden) }), func(c *connection.Connection) {
 			c.Auth = connection.Auth{Type: connection.AuthToken, Token: &connection.TokenAuth{Name: "X-API-Key", Token: "another"}}
 		}, StepPing, "", "credentials", []string{"did not recognise the credentials"}, ""},
 		// redirects that take something away

@@ -6,9 +6,6 @@ import (
 	"strings"
 )
 
-// loginPath tells a login by its address.
-var loginPath = regexp.MustCompile(`(?i)(?:^|[/_.-])(?:log-?in|log-?on|sign-?in|authenticate|auth|sessions?|j_security_check|token)(?:[/_.-]|$)`)
-
 // isLogin tells a request that signs in: it sends a password.
 func isLogin(r *request) bool { return hasPassword(r) }
 

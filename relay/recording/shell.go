@@ -27,24 +27,24 @@ func shellWords(text string) ([]string, error) {
 		return nil, unreadable("The command computes too many values in the shell. Paste it with the values themselves in those places.")
 	}
 	var words []string
-	var refused error
 	found := false
-	err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Words(strings.NewReader(text), func(w *syntax.Word) bool {
+	var err error
+	for w, fault := range syntax.NewParser(syntax.Variant(syntax.LangBash)).WordsSeq(strings.NewReader(text)) {
+		if err = fault; err != nil {
+			break
+		}
 		if !found {
 			found = isCurl(w.Lit())
-			return true
+			continue
 		}
-		var word string
-		if word, refused = shellWord(w.Parts, false); refused != nil {
-			return false
+		word, refused := shellWord(w.Parts, false)
+		if refused != nil {
+			return nil, refused
 		}
 		words = append(words, word)
-		return true
-	})
+	}
 	var wrong syntax.ParseError
 	switch {
-	case refused != nil:
-		return nil, refused
 	case errors.As(err, &wrong) && !strings.HasSuffix(wrong.Text, "is not a valid word"): // else a pipe, or what follows the command
 		return nil, unreadable("The command can't be read at line %d, column %d: %s. Copy it anew, whole: the menu entry in the browser is “Copy as cURL”.", wrong.Pos.Line(), wrong.Pos.Col(), wrong.Text)
 	case err != nil && wrong.Text == "":
