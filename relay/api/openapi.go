@@ -100,17 +100,19 @@ func (h *handler) describeProxy() {
 			Parameters: []*huma.Param{
 				{Name: "id", In: "path", Required: true, Schema: &huma.Schema{Type: huma.TypeString}, Description: "The connection."},
 				{Name: "path", In: "path", Required: true, Schema: &huma.Schema{Type: huma.TypeString}, Description: "The rest of the URI, relative to the base URI; may hold slashes."},
+				{Name: "Idempotency-Key", In: "header", Schema: &huma.Schema{Type: huma.TypeString}, Description: "With POST and PATCH: a key of the caller's own for this request. A repeated request with the same key is not sent, but gets the first one's result, for 24 hours."},
 				{Name: "Prefer", In: "header", Schema: &huma.Schema{Type: huma.TypeString}, Description: "wait=SECONDS (RFC 7240): how long the request may be held where its agent is away for a moment. It goes on to the application, too."},
 			},
 			Responses: map[string]*huma.Response{
 				"default": {
 					Description: "The application's answer, whatever it is, or a problem with Sallyport-Error.",
 					Headers: map[string]*huma.Param{
-						"Server-Timing":      {Schema: &huma.Schema{Type: huma.TypeString}, Description: "Where the time went: total, queue, retry, held, tunnel, dns, connect, tls, wait."},
-						"Sallyport-Attempts": {Schema: &huma.Schema{Type: huma.TypeInteger}, Description: "How often the request was tried, where the connection lets it be tried more than once."},
-						"Preference-Applied": {Schema: &huma.Schema{Type: huma.TypeString}, Description: "wait=SECONDS, where that preference was heeded."},
-						"Retry-After":        {Schema: &huma.Schema{Type: huma.TypeInteger}, Description: "With agent_offline, agent_paused, too_many_requests and sign_in_failed: when to try again, in seconds."},
-						"Sallyport-Error":    {Schema: &huma.Schema{Type: huma.TypeString}, Description: "Only on answers that the relay or the agent made itself: the problem's code."},
+						"Server-Timing":        {Schema: &huma.Schema{Type: huma.TypeString}, Description: "Where the time went: total, queue, retry, held, tunnel, dns, connect, tls, wait."},
+						"Sallyport-Attempts":   {Schema: &huma.Schema{Type: huma.TypeInteger}, Description: "How often the request was tried, where the connection lets it be tried more than once."},
+						"Idempotency-Replayed": {Schema: &huma.Schema{Type: huma.TypeString}, Description: "true, where this is the result of an earlier request with the same Idempotency-Key."},
+						"Preference-Applied":   {Schema: &huma.Schema{Type: huma.TypeString}, Description: "wait=SECONDS, where that preference was heeded."},
+						"Retry-After":          {Schema: &huma.Schema{Type: huma.TypeInteger}, Description: "With agent_offline, agent_paused, too_many_requests and sign_in_failed: when to try again, in seconds."},
+						"Sallyport-Error":      {Schema: &huma.Schema{Type: huma.TypeString}, Description: "Only on answers that the relay or the agent made itself: the problem's code."},
 					},
 					Content: map[string]*huma.MediaType{
 						"*/*":                      {Schema: &huma.Schema{}},

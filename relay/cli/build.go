@@ -110,6 +110,7 @@ func build(ctx context.Context, c *config.Config, public *url.URL, log *zap.Logg
 	}
 	r.closeLater(func() error { return leave(reg) })
 	r.background(reg.Attend)
+	r.background(reg.SweepResults)
 	r.hub = hub.New(hub.Options{
 		Directory: reg, Events: events, Log: log.Named("hub"), Clock: time.Now,
 		RelayID: id, PublicURL: public, Registerer: r.figures, AgentWait: c.AgentWait, LastAlive: alive,
@@ -128,7 +129,7 @@ func build(ctx context.Context, c *config.Config, public *url.URL, log *zap.Logg
 	})
 	r.closeLater(func() error { sessions.Close(); return nil })
 	prober := probe.New(probe.Options{Roads: roads, Sessions: sessions, Presence: r.hub, Clock: time.Now, Log: log.Named("probe")})
-	passage := gateway.New(gateway.Options{Roads: roads, Sessions: sessions, Clock: time.Now, Log: log.Named("gateway"), Registerer: r.figures, MaxBody: c.MaxRequestBody})
+	passage := gateway.New(gateway.Options{Roads: roads, Sessions: sessions, Clock: time.Now, Log: log.Named("gateway"), Registerer: r.figures, MaxBody: c.MaxRequestBody, Results: reg})
 	watch := newWatch(c, watchParts{store: r.store, registry: reg, prober: prober, hub: r.hub, cloud: cloud, events: events, public: public, figures: r.figures, log: log.Named("health")})
 	r.background(watch.Run)
 

@@ -28,7 +28,7 @@ func (p *passage) pass(resp *http.Response) (complete bool, failure *proto.Error
 	stream := p.isStream(resp)
 	if stream {
 		p.writeHeader(resp)
-		if p.flush() != nil {
+		if p.flush() != nil && p.key == nil {
 			return true, nil // the caller is gone: there is nobody to tell
 		}
 	}
@@ -38,8 +38,11 @@ func (p *passage) pass(resp *http.Response) (complete bool, failure *proto.Error
 	case !begun:
 		failure := p.brokeOff(err)
 		return true, failure
+	case errors.Is(err, errCallerGone):
+		return true, nil
 	default:
-		return errors.Is(err, errCallerGone), nil
+		p.fails(p.brokeOff(err))
+		return false, nil
 	}
 	if resp.ContentLength >= 0 {
 		// It is complete: the caller need not wait for what is noted of it.
@@ -80,6 +83,7 @@ func (p *passage) writeHeader(resp *http.Response) {
 	h.Add("Server-Timing", p.serverTiming())
 	p.tellApplied(h)
 	p.tellAttempts(h)
+	p.tellReplayed(h)
 	p.closeUnread()
 	p.w.WriteHeader(resp.StatusCode)
 }
@@ -140,11 +144,12 @@ var errCallerGone = errors.New("the caller has gone")
 
 // copyBody copies until the answer's end, and writes the header before the first
 // of it, where that is still to be done; begun is whether it is done. It tells a
-// caller that can't be written to from an answer that can't be read.
+// caller that can't be written to from an answer that can't be read. What is to
+// be kept of it is read to the end though he is gone.
 func (p *passage) copyBody(resp *http.Response, begun bool) (bool, error) {
 	buf := copyBuffers.Get().(*[]byte)
 	defer copyBuffers.Put(buf)
-	stream := begun
+	stream, gone := begun, false
 	for left := resp.ContentLength; ; {
 		n, err := resp.Body.Read(*buf)
 		if !begun && (n > 0 || err == io.EOF) {
@@ -152,23 +157,37 @@ func (p *passage) copyBody(resp *http.Response, begun bool) (bool, error) {
 			begun = true
 		}
 		if n > 0 {
-			if _, werr := p.w.Write((*buf)[:n]); werr != nil {
-				return begun, errCallerGone
-			}
 			left -= int64(n)
+			kept := p.key.add((*buf)[:n])
 			// Little at a time means that it is made as time goes by, whether
 			// or not its length was known.
-			if (stream || n < heldBack && left > 0) && p.flush() != nil {
+			gone = gone || p.give((*buf)[:n], stream || n < heldBack && left > 0) != nil
+			if gone && !kept {
 				return begun, errCallerGone
 			}
 		}
 		if err == io.EOF {
+			p.key.ends(resp)
+			if gone {
+				return begun, errCallerGone
+			}
 			return begun, nil
 		}
 		if err != nil {
 			return begun, err
 		}
 	}
+}
+
+// give writes a piece of the answer.
+func (p *passage) give(piece []byte, atOnce bool) error {
+	if _, err := p.w.Write(piece); err != nil {
+		return err
+	}
+	if atOnce {
+		return p.flush()
+	}
+	return nil
 }
 
 func (p *passage) flush() error {

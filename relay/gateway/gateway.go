@@ -31,6 +31,9 @@ type Options struct {
 	// MaxBody is the longest body of a request that is sent on, in bytes. 0: no
 	// limit.
 	MaxBody int64
+	// Results keep what became of requests that have an idempotency key. Nil:
+	// the key means nothing here, and goes on to the application like any field.
+	Results Results
 }
 
 // Gateway is safe for concurrent use.
@@ -42,12 +45,14 @@ type Gateway struct {
 	metrics  *metrics
 	maxBody  int64
 	lanes    lanes
+	results  Results
+	flows    flows
 }
 
 // New returns a Gateway. It panics where its metrics are registered already,
 // as prometheus does.
 func New(o Options) *Gateway {
-	g := &Gateway{roads: o.Roads, sessions: o.Sessions, clock: o.Clock, log: o.Log, metrics: newMetrics(o.Registerer), maxBody: o.MaxBody}
+	g := &Gateway{roads: o.Roads, sessions: o.Sessions, clock: o.Clock, log: o.Log, metrics: newMetrics(o.Registerer), maxBody: o.MaxBody, results: o.Results}
 	if g.clock == nil {
 		g.clock = time.Now
 	}
@@ -62,10 +67,11 @@ func New(o Options) *Gateway {
 // Where the answer breaks off after its header was sent on, Serve panics with
 // http.ErrAbortHandler, so that the caller sees it break off too.
 func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request, c *connection.Connection, caller Caller, rawPath, rawQuery, requestID string) {
-	p := &passage{g: g, w: w, r: r, ctx: r.Context(), c: c, caller: caller, rawPath: rawPath, requestID: requestID, start: time.Now()}
+	p := &passage{g: g, w: w, r: r, ctx: r.Context(), c: c, caller: caller, rawPath: rawPath, rawQuery: rawQuery, requestID: requestID, start: time.Now()}
+	defer p.settle()
 	defer p.endTurn()
 	g.metrics.inFlight.Inc()
-	result, complete := p.run(rawQuery)
+	result, complete := p.run()
 	p.use(nil)
 	p.body.finish(p.interrupt)
 	p.ahead.finish(p.interrupt)

@@ -35,6 +35,15 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 // limited is the caller's body within its limit. One whose length is known to
 // be over it is refused before anything is sent.
 func (p *passage) limited() (io.Reader, *proto.Error) {
+	body, err := p.withinLimit()
+	if p.key == nil || err != nil {
+		return body, err
+	}
+	p.key.body = body
+	return p.key, nil
+}
+
+func (p *passage) withinLimit() (io.Reader, *proto.Error) {
 	limit := p.g.maxBody
 	switch {
 	case limit == 0:

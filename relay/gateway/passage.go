@@ -25,6 +25,7 @@ type passage struct {
 	c         *connection.Connection
 	caller    Caller
 	rawPath   string
+	rawQuery  string
 	requestID string
 	start     time.Time
 	deadline  time.Time // zero: none but the caller's patience
@@ -44,7 +45,8 @@ type passage struct {
 
 	answered time.Time // when the answer's header came
 
-	lane     *lane // nil: the connection has no limits
+	key      *keyed // nil: it has no idempotency key
+	lane     *lane  // nil: the connection has no limits
 	hasTurn  bool
 	queued   time.Duration // waiting for the turn
 	tries    int
@@ -60,13 +62,15 @@ type passage struct {
 // run returns what became of the request, for the metrics: the class of the
 // application's status, or the code of our own error; and whether the caller
 // has got all of the answer.
-func (p *passage) run(rawQuery string) (result string, complete bool) {
-	resp, err := p.answer(rawQuery)
+func (p *passage) run() (result string, complete bool) {
+	resp, err := p.answer()
 	if err != nil {
+		p.fails(err)
 		p.refuse(err)
 		return string(err.Code), true
 	}
 	defer resp.Body.Close()
+	p.key.answers(resp)
 	result = strconv.Itoa(resp.StatusCode/100) + "xx"
 	if resp.ContentLength < 0 {
 		p.keep() // it may stream for hours
@@ -75,6 +79,7 @@ func (p *passage) run(rawQuery string) (result string, complete bool) {
 	}
 	complete, failure := p.pass(resp)
 	if failure != nil {
+		p.fails(failure)
 		p.refuse(failure)
 		result = string(failure.Code)
 	}
@@ -82,9 +87,12 @@ func (p *passage) run(rawQuery string) (result string, complete bool) {
 }
 
 // answer is the application's answer, by a session that it accepts.
-func (p *passage) answer(rawQuery string) (*http.Response, *proto.Error) {
-	if err := p.prepare(rawQuery); err != nil {
+func (p *passage) answer() (*http.Response, *proto.Error) {
+	if err := p.prepare(); err != nil {
 		return nil, err
+	}
+	if resp, err := p.first(); resp != nil || err != nil {
+		return resp, err
 	}
 	if err := p.prefer(); err != nil {
 		return nil, err
@@ -183,15 +191,18 @@ func (p *passage) use(h *session.Held) {
 func (p *passage) signedIn() *connection.Connection { return p.held.Connection(p.c) }
 
 // prepare checks the request and finds its target and road.
-func (p *passage) prepare(rawQuery string) *proto.Error {
+func (p *passage) prepare() *proto.Error {
 	if err := sendable(p.r); err != nil {
+		return err
+	}
+	if err := p.takeKey(); err != nil {
 		return err
 	}
 	var err error
 	if p.base, err = connection.ParseBase(p.c.BaseURI); err != nil {
 		return invalid("The connection's base URI " + err.Error() + ".")
 	}
-	if p.target, err = connection.JoinPath(p.base, p.rawPath, rawQuery); err != nil {
+	if p.target, err = connection.JoinPath(p.base, p.rawPath, p.rawQuery); err != nil {
 		return invalid("The path or query " + err.Error() + ".")
 	}
 	if total := p.c.Requests.Timeouts.Total(); total > 0 {
@@ -315,6 +326,9 @@ func (p *passage) takeCookies(resp *http.Response) {
 
 // keep notes that the session was used.
 func (p *passage) keep() {
+	if p.held == nil {
+		return // it was not sent now
+	}
 	if err := p.g.sessions.Store(p.ctx, p.held); err != nil {
 		p.g.log.Warn("session can't be stored", zap.String("connection", p.c.ID),
 			zap.String("request_id", p.requestID), zap.Error(err))

@@ -60,6 +60,7 @@ func (p *passage) refuse(e *proto.Error) {
 	}
 	p.tellApplied(h)
 	p.tellAttempts(h)
+	p.tellReplayed(h)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	p.closeUnread()
 	p.w.WriteHeader(status)

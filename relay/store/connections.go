@@ -145,6 +145,7 @@ func (w *Workspace) KeyTaken(ctx context.Context, key, exceptID string) (bool, e
 // then a new keyset would make it unreadable for good.
 func (s *Store) HasSealed(ctx context.Context) (bool, error) {
 	n, err := one(ctx, s.read, "look for sealed rows", scanCount, `
-		SELECT (SELECT count(*) FROM connections WHERE secrets IS NOT NULL) + (SELECT count(*) FROM sessions)`)
+		SELECT (SELECT count(*) FROM connections WHERE secrets IS NOT NULL) + (SELECT count(*) FROM sessions)
+			+ (SELECT count(*) FROM results WHERE sealed IS NOT NULL)`)
 	return n > 0, err
 }

@@ -46,6 +46,8 @@ func TestOneWorkspaceCantReachAnother(t *testing.T) {
 			t.Fatalf("claimed %+v", claimed)
 		}
 		must(t, b.AddNotice(ctx, Notice{ID: NewID("ntc"), ConnectionID: f.connection.ID, At: noon, Kind: "email", Body: []byte("{}")}))
+		_, _, err = b.BeginResult(ctx, someKey(f.connection.ID), someRun, s.Now().Add(time.Hour))
+		must(t, err)
 
 		before := dump(t, s)
 		cases := isolationCases(a, f)
@@ -215,7 +217,15 @@ func isolationCases(a *Workspace, f foreign) map[string]func(*testing.T, context
 			got, err := a.AuditOf(ctx, f.connection.ID, noon.Add(-time.Hour), 5)
 			empty(t, len(got), err)
 		},
-		"AddAudit": func(t T, ctx C) { must(t, a.AddAudit(ctx, Entry{ID: NewID("aud"), At: noon})) },
+		"BeginResult": func(t T, ctx C) {
+			_, _, err := a.BeginResult(ctx, someKey(f.connection.ID), someRun, noon)
+			noReference(t, err)
+		},
+		"KeepResult": func(t T, ctx C) {
+			notFound(t, a.KeepResult(ctx, someKey(f.connection.ID), someRun, []byte("A's")))
+		},
+		"FreeResult": func(t T, ctx C) { must(t, a.FreeResult(ctx, someKey(f.connection.ID), someRun)) },
+		"AddAudit":   func(t T, ctx C) { must(t, a.AddAudit(ctx, Entry{ID: NewID("aud"), At: noon})) },
 		"Audit": func(t T, ctx C) {
 			entries, _, err := a.Audit(ctx, Page{})
 			must(t, err)
@@ -272,5 +282,8 @@ func dump(t *testing.T, s *Store) []any {
 	keep(notices, err)
 	audit, _, err := b.Audit(ctx, Page{})
 	keep(audit, err)
+	result, first, err := b.BeginResult(ctx, someKey(connections[0].ID), someRun, s.Now().Add(time.Hour))
+	keep(result, err)
+	keep(first, nil)
 	return state
 }

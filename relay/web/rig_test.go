@@ -90,7 +90,7 @@ func newRig(t *testing.T) *rig {
 	}, NewID: func() string { return store.NewID("ses") }, Clock: time.Now, Log: log})
 	browser := account.NewBrowser(account.BrowserOptions{Accounts: r.accounts, Store: db})
 	prober := probe.New(probe.Options{Roads: roads, Sessions: keeper, Presence: registry.PresenceFunc(r.instances), Clock: time.Now, Log: log})
-	sender := gateway.New(gateway.Options{Roads: roads, Sessions: keeper, Clock: time.Now, Log: log})
+	sender := gateway.New(gateway.Options{Roads: roads, Sessions: keeper, Clock: time.Now, Log: log, Results: r.registry})
 	r.watch = health.New(health.Options{Store: db, Connections: r.registry, Prober: prober, Presence: registry.PresenceFunc(r.instances), Events: r.events,
 		Courier:   &health.Courier{Road: cloud, PublicURL: public, Clock: time.Now},
 		RequestID: func() string { return "ping" }, Clock: time.Now, Log: log})
