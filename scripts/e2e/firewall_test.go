@@ -15,18 +15,16 @@ import (
 	"sallyport/internal/testkit"
 )
 
-const qbittorrentPort = 8081
-
 // TestThroughTheFirewall is the product's one sentence: an application behind a
 // firewall that lets nothing in is signed in to, pinged and used from outside,
 // whatever happens to the parts meanwhile.
 func TestThroughTheFirewall(t *testing.T) {
 	s := newStage(t, "")
-	q := startQBittorrent(t, s.site, qbittorrentPort)
-	connection := q.connection(s.agentID)
+	q := testkit.StartQBittorrent(t, s.site)
+	connection := qbittorrentConnection(q, s.agentID)
 
 	t.Run("the firewall drops what comes in", func(t *testing.T) {
-		c, err := net.DialTimeout("tcp", net.JoinHostPort(s.site.Inside.String(), fmt.Sprint(q.port)), 500*time.Millisecond)
+		c, err := net.DialTimeout("tcp", net.JoinHostPort(s.site.Inside.String(), fmt.Sprint(q.Port)), 500*time.Millisecond)
 		if err == nil {
 			c.Close()
 			t.Fatal("the application can be reached from outside")
@@ -34,7 +32,7 @@ func TestThroughTheFirewall(t *testing.T) {
 		if e, ok := err.(net.Error); !ok || !e.Timeout() {
 			t.Fatalf("dialling in: %v, want a time-out", err)
 		}
-		if err := s.site.Dial(net.JoinHostPort(s.site.Inside.String(), fmt.Sprint(q.port))); err != nil {
+		if err := s.site.Dial(net.JoinHostPort(s.site.Inside.String(), fmt.Sprint(q.Port))); err != nil {
 			t.Fatalf("from inside, the same address: %v", err)
 		}
 	})
@@ -115,11 +113,11 @@ func TestThroughTheFirewall(t *testing.T) {
 	})
 
 	t.Run("an application that is down says so, and is used again when it is back", func(t *testing.T) {
-		q.process.MustStop(t)
+		q.Stop(t)
 		if a := s.get(t, id, "/app/version"); a.StatusCode != http.StatusBadGateway || a.code() != "target_refused" {
 			t.Fatalf("down: %d %s %s", a.StatusCode, a.code(), a.body)
 		}
-		q.start()
+		q.Start()
 		// It has forgotten its sessions and says 403 where others say 401, so
 		// only its own word can be passed on. Signing out mends it.
 		if a := s.get(t, id, "/app/version"); a.StatusCode != http.StatusForbidden || a.code() != "" {
@@ -195,7 +193,7 @@ func TestThroughTheFirewall(t *testing.T) {
 	})
 
 	// At debug level, over everything that happened above.
-	s.noSecrets(t, samplePassword, "warehouse_session=", q.password, url.QueryEscape(q.password), s.token, "company-"+q.password, "SID=")
+	s.noSecrets(t, samplePassword, "warehouse_session=", q.Password, url.QueryEscape(q.Password), s.token, "company-"+q.Password, "SID=")
 }
 
 // noSecrets fails where a secret is in a log, in clear text or in base64.

@@ -29,7 +29,7 @@ type application struct {
 	// takes. {mode} stands for the mode, so that it is another one each time.
 	change *exchange
 	// forget has the application forget its sessions; nil: it has none.
-	forget func(t *testing.T)
+	forget func(t testing.TB)
 }
 
 // refusal is a step of a test that fails.
