@@ -24,7 +24,7 @@ func (h *handler) planConnection(ctx context.Context, id string, version int64, 
 func planResource(p registry.Plan) Connection {
 	out := connectionResource(p.Connection)
 	if p.ID == "" {
-		out.CreatedAt, out.UpdatedAt = nil, nil
+		out.CreatedAt, out.UpdatedAt, out.Status = nil, nil, nil // there is nothing yet that could have them
 	}
 	out.Warnings, out.ChangedSecrets = p.Warnings, p.ChangedSecrets
 	return out

@@ -23,7 +23,7 @@ func newConnection(o outside) *cobra.Command {
 		Long:  "List, change, test and use the connections of a relay, by its API.\nA connection is named by its id, its key, or its name where no other has it.",
 	}
 	cmd.AddCommand(newConnectionList(o), newConnectionShow(o), newConnectionCreate(o), newConnectionUpdate(o), newConnectionDelete(o),
-		newConnectionTest(o), newConnectionCall(o), newConnectionSession(o), newConnectionSignIn(o), newConnectionSignOut(o))
+		newConnectionTest(o), newConnectionCall(o), newConnectionHealth(o), newConnectionSession(o), newConnectionSignIn(o), newConnectionSignOut(o))
 	return cmd
 }
 
@@ -44,13 +44,20 @@ func newConnectionList(o outside) *cobra.Command {
 			all = append(all, found)
 		}
 		return out.show(o.out, all, func(w io.Writer) {
-			row(w, "ID", "KEY", "NAME", "MODE", "BASE URI", "LAST TEST")
+			row(w, "ID", "KEY", "NAME", "MODE", "BASE URI", "STATE", "LAST TEST")
 			for _, found := range all {
-				row(w, found.ID, found.Key, found.Name, found.Mode, found.BaseURI, lastTest(found.LastTest))
+				row(w, found.ID, found.Key, found.Name, found.Mode, found.BaseURI, stateOf(found.Status), lastTest(found.LastTest))
 			}
 		})
 	})
 	return cmd
+}
+
+func stateOf(s *client.ConnectionStatus) string {
+	if s == nil {
+		return ""
+	}
+	return s.State
 }
 
 func lastTest(t *client.LastTest) string {

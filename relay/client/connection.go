@@ -19,12 +19,13 @@ type Connection struct {
 	Secrets map[string]Secret `json:"secrets,omitempty"`
 	// Version counts the changes. An update or a deletion is refused where the
 	// relay has another one; 0 is any.
-	Version   int64      `json:"version,omitempty"`
-	CreatedAt *time.Time `json:"createdAt,omitempty"`
-	UpdatedAt *time.Time `json:"updatedAt,omitempty"`
-	LastTest  *LastTest  `json:"lastTest,omitempty"`
-	LatencyMs []float64  `json:"latencyMs,omitempty"` // of recent tests, oldest first
-	Warnings  []string   `json:"warnings,omitempty"`
+	Version   int64             `json:"version,omitempty"`
+	CreatedAt *time.Time        `json:"createdAt,omitempty"`
+	UpdatedAt *time.Time        `json:"updatedAt,omitempty"`
+	LastTest  *LastTest         `json:"lastTest,omitempty"`
+	LatencyMs []float64         `json:"latencyMs,omitempty"` // of recent pings, or tests, oldest first
+	Status    *ConnectionStatus `json:"status,omitempty"`    // more by Health
+	Warnings  []string          `json:"warnings,omitempty"`
 	// ChangedSecrets is of a plan: the secrets that a save would set, change or
 	// remove.
 	ChangedSecrets []string `json:"changedSecrets,omitempty"`

@@ -65,6 +65,9 @@ func coverage() map[string][]covered {
 		"POST /connections/{id}/session":   {{out: reflect.TypeFor[Session](), call: func(ctx context.Context, c *Client) error { _, err := c.SignIn(ctx, "1"); return err }}},
 		"DELETE /connections/{id}/session": {{call: func(ctx context.Context, c *Client) error { return c.SignOut(ctx, "1") }}},
 
+		"GET /connections/{id}/health":              {{out: reflect.TypeFor[ConnectionHealth](), call: func(ctx context.Context, c *Client) error { _, err := c.Health(ctx, "1", 10); return err }}},
+		"POST /connections/{id}/health/test-notice": {{out: reflect.TypeFor[listed[TestNotice]](), call: func(ctx context.Context, c *Client) error { _, err := c.SendTestNotice(ctx, "1"); return err }}},
+
 		"GET /agents":         {{out: reflect.TypeFor[listed[Agent]](), call: func(ctx context.Context, c *Client) error { return drain(c.Agents(ctx, list)) }}},
 		"POST /agents":        {{in: name, out: agents, call: func(ctx context.Context, c *Client) error { _, err := c.CreateAgent(ctx, "x"); return err }}},
 		"GET /agents/{id}":    {{out: agents, call: func(ctx context.Context, c *Client) error { _, err := c.Agent(ctx, "1"); return err }}},
