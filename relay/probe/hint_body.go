@@ -91,7 +91,7 @@ func (e evidence) protections() *advice {
 		return nil
 	}
 	if e.step == StepSignIn {
-		return &advice{ID: "csrf", Text: "The application protects its sign-in by a token (CSRF) that it gives out beforehand. Describe a first request that fetches it, and put the token's value into the body or a header of the sign-in."}
+		return &advice{ID: "csrf", Text: "The application protects its sign-in by a token (CSRF) that it gives out beforehand. Describe the first request that fetches it, under “A sign-in in two steps”, and write {{signin.NAME}} in the body or a header of the sign-in."}
 	}
 	if t := e.c.Auth.Type; t != connection.AuthNone && !t.SignsIn() && e.c.Ping.Method == http.MethodGet {
 		// Syncthing answers a wrong API key so.

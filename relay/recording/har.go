@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -160,7 +161,7 @@ func (d Draft) ofSeveral(all []*request) (Draft, error) {
 	chained, first := d.chain(base, login, all[:at])
 	d.begin(base, chained)
 	d.signIn(base, chained)
-	d.Spec.Auth.Cookie.Before = first
+	d.Spec.Auth.Cookie.Before, d.Spec.Auth.Cookie.SignOut = first, d.signOut(base, all[at+1:])
 	if status := login.answer.status; status >= 300 && status < 400 {
 		d.note(Check, "The login was answered by a redirect (%d). It is followed, and the page that it leads to counts; enter %[1]d as the success status code if a failed login is redirected as well.", status)
 	}
@@ -174,6 +175,23 @@ func (d Draft) ofSeveral(all []*request) (Draft, error) {
 	d.missing()
 	return d, nil
 }
+
+// signOut is the recorded request that ended the session; nil: none was.
+func (d *Draft) signOut(base *url.URL, later []*request) *connection.SignOut {
+	for _, r := range later {
+		if !slices.Contains([]string{"POST", "GET", "PUT", "DELETE"}, r.method) || !connection.SameOrigin(base, r.url) || !succeeded(r.answer.status) || !logoutPath.MatchString(r.url.Path) {
+			continue
+		}
+		d.note(Understood, "%s %s is the sign-out.", r.method, shorten(r.url.Path, 60))
+		return &connection.SignOut{Method: r.method, URI: relative(base, r.url, d.hideQuery(r.url.RawQuery))}
+	}
+	return nil
+}
+
+var logoutPath = regexp.MustCompile(`(?i)(?:^|[/_.-])(?:log-?out|log-?off|sign-?out)(?:[/_.-]|$)`)
+
+// succeeded reports whether a status is one of success or of a redirect.
+func succeeded(status int) bool { return status >= 200 && status < 400 }
 
 // withoutLogin is for a recording in which no password is sent: its requests
 // may be signed in by a header.

@@ -51,6 +51,7 @@ func TestAHARFileOfALoginFillsTheForm(t *testing.T) {
 		answered(sent("GET", "https://erp.plant2.internal/api/me", browser, "", ""), 200, nil, "application/json; charset=utf-8", `{"data":{"user.info":{"authenticated":true}},"id":7}`),
 		answered(sent("GET", "https://erp.plant2.internal/api/orders", browser, "", ""), 200, nil, "application/json", `[]`),
 		answered(sent("GET", "https://analytics.example/me", browser, "", ""), 200, nil, "application/json", `{}`),
+		answered(sent("DELETE", "https://erp.plant2.internal/api/logout", browser, "", ""), 204, nil, "", ""),
 	))
 	if err != nil {
 		t.Fatal(err)
@@ -58,8 +59,9 @@ func TestAHARFileOfALoginFillsTheForm(t *testing.T) {
 	want := connection.Spec{
 		Name: "erp.plant2.internal", Mode: connection.OnPremise, BaseURI: "https://erp.plant2.internal/api", MediaType: connection.JSON,
 		Headers: []connection.Header{{Name: "X-Company", Value: "17"}},
-		Auth:    connection.Auth{Type: connection.AuthCookie, Cookie: &connection.CookieAuth{Method: "POST", URI: "/session", Body: `{"user":"svc","password":"{{secret.password}}"}`}},
-		Ping:    connection.Ping{Method: "GET", URI: "/me", SuccessPath: "data['user.info'].authenticated", SuccessValues: []string{"true"}},
+		Auth: connection.Auth{Type: connection.AuthCookie, Cookie: &connection.CookieAuth{Method: "POST", URI: "/session", Body: `{"user":"svc","password":"{{secret.password}}"}`,
+			SignOut: &connection.SignOut{Method: "DELETE", URI: "/logout"}}},
+		Ping: connection.Ping{Method: "GET", URI: "/me", SuccessPath: "data['user.info'].authenticated", SuccessValues: []string{"true"}},
 	}
 	if diff := cmp.Diff(want, d.Spec); diff != "" {
 		t.Error(diff)
