@@ -17,8 +17,16 @@ type TestResult struct {
 	Steps      []TestStep       `json:"steps"`
 	Session    *TestSessionInfo `json:"session,omitempty"`
 	Warnings   []string         `json:"warnings,omitempty"`
-	// EndedStatus is a status code to add to those that end a session; 0: none.
-	EndedStatus int `json:"endedStatus,omitempty"`
+	// Ended is a status code to add to those that end a session; nil: none.
+	Ended *TestEndedHint `json:"ended,omitempty"`
+}
+
+// TestEndedHint is how the application answers where nobody is signed in, and
+// the change that tells the connection.
+type TestEndedHint struct {
+	Status int    `json:"status"`
+	Text   string `json:"text"`
+	TestFix
 }
 
 // TestSessionInfo names the session that the test created.

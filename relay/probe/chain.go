@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"sallyport/relay/connection"
@@ -126,9 +127,22 @@ func (r *run) withoutSession(ctx context.Context, ping road.Request) {
 	switch status := last.Status; {
 	case r.c.Auth.Session.Ends(status):
 	case status >= 400 && status < 500:
-		r.result.EndedStatus = status
-		r.warn(fmt.Sprintf("Without a session the application answers %s. Add %d to the status codes that end a session, so that the relay signs in again when one has ended.", statusText(status), status))
+		r.result.Ended = &EndedHint{Status: status, Fix: endedFix(r.c.Auth.Session, status),
+			Text: fmt.Sprintf("Without a session the application answers %s. The relay does not know yet that a session has ended when it sees that, and would not sign in again.", statusText(status))}
 	case status/100 == 2 && judge(r.c.Ping, r.c.MediaType, answer{method: last.Method, status: status, header: last.Header, body: exchange.Body, truncated: exchange.Truncated}).ok:
 		r.warn("The ping succeeds without a session too, so it does not show whether the sign-in works. Choose a ping URI that only somebody who is signed in may read.")
 	}
+}
+
+// endedFix adds a status code to those that end a session.
+func endedFix(l *connection.SessionLife, status int) Fix {
+	codes := []int{http.StatusUnauthorized}
+	if l != nil && len(l.EndedStatusCodes) > 0 {
+		codes = l.EndedStatusCodes
+	}
+	value := ""
+	for _, code := range codes {
+		value += strconv.Itoa(code) + ", "
+	}
+	return Fix{Label: "Add " + strconv.Itoa(status), Field: "auth.session.endedStatusCodes", Value: value + strconv.Itoa(status)}
 }

@@ -32,9 +32,17 @@ type Result struct {
 	// Warnings are what is worth knowing although the test passed, such as a
 	// cookie URI on another host.
 	Warnings []string `json:"warnings,omitempty"`
-	// EndedStatus is how the application answered the ping without a session,
-	// where the connection does not know that this means so.
-	EndedStatus int `json:"endedStatus,omitempty" doc:"A status code to add to auth.session.endedStatusCodes; 0: none."`
+	// Ended tells how the application answers the ping without a session, where
+	// the connection does not know that this means so.
+	Ended *EndedHint `json:"ended,omitempty" doc:"A status code that means that a session has ended, which the connection does not name yet."`
+}
+
+// EndedHint is a status code to add to those that end a session, and the change
+// that does it.
+type EndedHint struct {
+	Status int    `json:"status"`
+	Text   string `json:"text" doc:"A sentence."`
+	Fix
 }
 
 // SessionInfo names the session that the test created.

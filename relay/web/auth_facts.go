@@ -15,7 +15,14 @@ func (v connectionView) AuthFact() string {
 		if a.Cookie.SuccessStatusCode != 0 {
 			success = fmt.Sprint(a.Cookie.SuccessStatusCode)
 		}
-		return fmt.Sprintf("%s %s, success is %s with a cookie", a.Cookie.Method, a.Cookie.URI, success)
+		fact := fmt.Sprintf("%s %s, success is %s with a cookie", a.Cookie.Method, a.Cookie.URI, success)
+		if first := a.Cookie.Before; first != nil {
+			fact = fmt.Sprintf("%s %s, then %s", first.Method, first.URI, fact)
+		}
+		if out := a.Cookie.SignOut; out != nil {
+			fact += fmt.Sprintf("; signed out by %s %s", out.Method, out.URI)
+		}
+		return fact
 	case a.Type == connection.AuthBasic && a.Basic != nil:
 		return "as " + a.Basic.Username + ", with each request"
 	case a.Type == connection.AuthDigest && a.Digest != nil:

@@ -1,8 +1,8 @@
 package web
 
 import (
-	"errors"
 	"net/http"
+	"time"
 
 	"sallyport/relay/account"
 	"sallyport/relay/health"
@@ -12,14 +12,16 @@ import (
 
 type connectionView struct {
 	registry.Connection
-	MayEdit  bool
-	Warnings []string
-	Agent    *connectionAgent
-	Session  *session.Session
-	Test     *testView
-	Compared *compareView
-	Send     sendView
-	Watched  *healthView
+	MayEdit   bool
+	Warnings  []string
+	Agent     *connectionAgent
+	Session   *session.Session // of Inspected; nil: none
+	Inspected session.Inspection
+	Now       time.Time
+	Test      *testView
+	Compared  *compareView
+	Send      sendView
+	Watched   *healthView
 }
 
 type connectionAgent struct {
@@ -48,7 +50,7 @@ func (h *handler) connectionPage(w http.ResponseWriter, r *http.Request, actor a
 		return err
 	}
 	view := connectionView{
-		Connection: c, MayEdit: actor.MayEdit(),
+		Connection: c, Now: h.Clock(), MayEdit: actor.MayEdit(),
 		Test: extras.test, Compared: extras.comparison, Send: extras.send.withDefaults(),
 	}
 	if view.Warnings, err = h.Registry.Warnings(ctx, actor, c.ID, c.Spec); err != nil {
@@ -67,13 +69,10 @@ func (h *handler) connectionPage(w http.ResponseWriter, r *http.Request, actor a
 			view.Agent = &connectionAgent{ID: agent.ID, Name: agent.Name, Status: statusOf(agent)}
 		}
 	}
-	stored, err := h.Sessions.Stored(ctx, actor.WorkspaceID, c.ID)
-	switch {
-	case err == nil:
-		view.Session = &stored
-	case !errors.Is(err, session.ErrNone):
+	if view.Inspected, err = h.Sessions.Inspect(ctx, actor.WorkspaceID, c.ID, c.Auth); err != nil {
 		return err
 	}
+	view.Session = view.Inspected.Session
 	above := extras.problem
 	if above == nil {
 		above = noticeOf(r)

@@ -42,7 +42,7 @@ func authFields() []formField {
 	for _, kind := range authForms() {
 		fields = append(fields, kind.fields...)
 	}
-	return fields
+	return append(fields, sessionFields()...)
 }
 
 func authChoices() []choice {
@@ -62,6 +62,7 @@ func showAuth(fields map[string]string, a connection.Auth) {
 			kind.show(fields, a)
 		}
 	}
+	showSession(fields, a.Session)
 }
 
 // readAuth reads the section of the type that is chosen.
@@ -71,6 +72,10 @@ func readAuth(fields map[string]string) (a connection.Auth, mistakes []connectio
 		if kind.kind == a.Type && kind.read != nil {
 			mistakes = kind.read(fields, &a)
 		}
+	}
+	if a.Type.SignsIn() {
+		life, faults := readSession(fields)
+		a.Session, mistakes = life, append(mistakes, faults...)
 	}
 	return a, mistakes
 }

@@ -9,7 +9,7 @@ import (
 )
 
 func cookieForm() authForm {
-	return authForm{kind: connection.AuthCookie, label: "Cookie", show: showCookie, read: readCookie, fields: []formField{
+	return authForm{kind: connection.AuthCookie, label: "Cookie", show: showCookie, read: readCookie, fields: append([]formField{
 		{path: "auth.cookie.method", label: "Cookie method", required: true, inputClass: "short",
 			help:    "The HTTP method to use when querying the cookie.",
 			choices: []choice{{Value: "GET", Label: "GET"}, {Value: "POST", Label: "POST"}}},
@@ -20,7 +20,7 @@ func cookieForm() authForm {
 			help:        "What the sign-in sends. Write {{secret.NAME}} for each secret; it is escaped for the media type."},
 		{path: "auth.cookie.successStatusCode", label: "Cookie success status code", inputClass: "short", inputMode: "numeric", placeholder: "any 2xx",
 			help: "The expected status code for success. Empty: any 2xx. At least one cookie must be set in either case."},
-	}}
+	}, chainFields()...)}
 }
 
 func showCookie(fields map[string]string, a connection.Auth) {
@@ -31,6 +31,7 @@ func showCookie(fields map[string]string, a connection.Auth) {
 	fields["auth.cookie.method"] = cmp.Or(how.Method, "POST")
 	fields["auth.cookie.uri"] = how.URI
 	fields["auth.cookie.body"] = how.Body
+	showChain(fields, how)
 	if how.SuccessStatusCode != 0 {
 		fields["auth.cookie.successStatusCode"] = strconv.Itoa(how.SuccessStatusCode)
 	}
@@ -49,6 +50,7 @@ func readCookie(fields map[string]string, a *connection.Auth) (mistakes []connec
 		}
 		how.SuccessStatusCode = n
 	}
+	mistakes = append(mistakes, readChain(fields, how)...)
 	a.Cookie = how
 	return mistakes
 }

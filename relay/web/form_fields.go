@@ -77,7 +77,7 @@ func pingFields() []formField {
 // formSteps are the sections of the form, and the fields that each begins
 // with; a mistake is marked on the step whose field has it.
 func formSteps() []formStep {
-	auth := []string{"secrets"}
+	auth := []string{"secrets", "auth.session"}
 	for _, kind := range authForms() {
 		auth = append(auth, "auth."+string(kind.kind))
 	}

@@ -16,6 +16,8 @@ func noticeOf(r *http.Request) *notice {
 		return good("The connection was deleted.")
 	case "signed-in":
 		return good("Signed in with the application. Requests through this connection use that sign-in from now on.")
+	case "signed-in-now":
+		return good("Signed in. Requests use the new session from now on.")
 	case "signed-out":
 		return good("The stored session was dropped. The next request signs in anew.")
 	case "agent-removed":

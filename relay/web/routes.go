@@ -33,6 +33,7 @@ func (h *handler) routes() http.Handler {
 	signed("POST /connections/{id}/compare", h.compareConnection)
 	signed("POST /connections/{id}/send", h.sendRequest)
 	signed("POST /connections/{id}/test-notice", h.sendTestNotice)
+	signed("POST /connections/{id}/sign-in", h.signInNow)
 	signed("POST /connections/{id}/sign-out", h.dropSession)
 	signed("POST /connections/{id}/authorize", h.beginAuthorization)
 	signed("GET "+authorize.CallbackPath, h.finishAuthorization)

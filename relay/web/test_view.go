@@ -19,13 +19,26 @@ type testView struct {
 	DurationMs float64
 	SessionID  string
 	Warnings   []string
+	Ended      *endedView // how the application says that a session has ended; nil: as is known
 	Steps      []stepView
+}
+
+// endedView is what to change, so that the relay knows.
+type endedView struct {
+	probe.EndedHint
+	Href string // of the form where it is changed; empty: in the form around it
 }
 
 func newTestView(result probe.Result, in testContext) *testView {
 	v := &testView{OK: result.OK, DurationMs: result.DurationMs}
 	if in.inForm {
 		v.Warnings = result.Warnings // a saved connection's page shows them anyway
+	}
+	if result.Ended != nil {
+		v.Ended = &endedView{EndedHint: *result.Ended}
+		if in.editPath != "" {
+			v.Ended.Href = in.editPath + "?" + url.Values{"set": {v.Ended.Field}, "to": {v.Ended.Value}}.Encode()
+		}
 	}
 	if result.Session != nil {
 		v.SessionID = result.Session.ID
@@ -111,7 +124,7 @@ func (v stepView) Icon() string { return string(v.Status) }
 func (v stepView) Failed() bool   { return v.Status == probe.Failed }
 func (v stepView) Finished() bool { return v.Status == probe.OK || v.Status == probe.Failed }
 func (v stepView) Opens() bool {
-	return v.Request != nil || v.Response != nil || len(v.Hops) > 0 || len(v.Waterfall) > 0
+	return v.Request != nil || v.Response != nil || len(v.Hops) > 0 || len(v.Waterfall) > 0 || v.Before != nil
 }
 
 // bar is one stage of a waterfall, in thousandths of its width.

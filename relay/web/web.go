@@ -45,8 +45,8 @@ type Gateway interface {
 
 // Sessions are the stored sessions of connections.
 type Sessions interface {
-	// Stored is session.ErrNone where there is none.
-	Stored(ctx context.Context, workspaceID, connectionID string) (session.Session, error)
+	Inspect(ctx context.Context, workspaceID, connectionID string, auth connection.Auth) (session.Inspection, error)
+	SignInNow(ctx context.Context, c *connection.Connection, requestID string) (session.Session, error)
 }
 
 type handler struct {

@@ -134,6 +134,7 @@ function setField(form, path, value) {
   if (!field) return;
   if (name === "agentId" && form.elements.mode.value !== "on-premise") setField(form, "mode", "on-premise");
   field.value = index === undefined ? value : withLine(field.value, Number(index), value);
+  field.closest?.("details")?.setAttribute("open", "");
   const shown = field instanceof RadioNodeList ? [...field].find((radio) => radio.checked) : field;
   shown.dispatchEvent(new Event("change", { bubbles: true }));
   shown.classList.remove("changed");
