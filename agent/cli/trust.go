@@ -30,6 +30,19 @@ type trustFlags struct {
 	fingerprint string
 }
 
+// load reads what the command needs: to show or forget pins, no more than where
+// they are, though agent.yaml may be faulty.
+func (f trustFlags) load(s config.Sources) (config.Config, error) {
+	if !f.list && f.remove == "" {
+		return loadFrom(s)
+	}
+	dir, err := s.DataDir()
+	if err == nil {
+		dir, err = absolute(dir)
+	}
+	return config.Config{DataDir: dir}, permitted(err)
+}
+
 func newTrust(w World) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "trust URL [--data DIR]",
@@ -40,14 +53,14 @@ func newTrust(w World) *cobra.Command {
 		Example: "  " + trustCommand + " https://erp.plant2.internal:8443\n  " + trustCommand + " --list\n  " + trustCommand + " --remove erp.plant2.internal:8443",
 		Args:    cobra.MaximumNArgs(1),
 	}
-	load := addOptions(cmd, w, "data", "target-proxy", "target-ca-file")
+	sources := addSources(cmd, w, "data", "target-proxy", "target-ca-file")
 	var f trustFlags
 	cmd.Flags().BoolVar(&f.list, "list", false, "show what is pinned")
 	cmd.Flags().StringVar(&f.remove, "remove", "", "forget the certificate of a host, named by URL or as host:port")
 	cmd.Flags().StringVar(&f.fingerprint, "fingerprint", "", "the SHA-256 fingerprint that the certificate must have")
 	cmd.Flags().BoolVar(&f.yes, "yes", false, "pin it without asking; needs --fingerprint")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c, err := load()
+		c, err := f.load(sources())
 		if err != nil {
 			return err
 		}

@@ -337,6 +337,11 @@ func (s *stage) debian(t *testing.T, install []string) {
 	}
 
 	pid := m.pid(t, unit)
+	m.must(t, "sh", "-c", "echo 'prxoy: none' >> /etc/sallyport-agent/agent.yaml") // with it, it would not start again
+	if out := m.must(t, "dpkg", "--install", "/root/download/agent.deb"); !strings.Contains(out, "was not restarted") || m.pid(t, unit) != pid {
+		t.Errorf("process %d became %d:\n%s", pid, m.pid(t, unit), out)
+	}
+	m.must(t, "sed", "-i", "/^prxoy/d", "/etc/sallyport-agent/agent.yaml")
 	m.must(t, "dpkg", "--install", "/root/download/agent.deb") // as an upgrade is
 	m.awaitStatus(t, 60*time.Second, "online", pid)
 	if after := s.instance(t, s.agentID); after.ID != before.ID {
