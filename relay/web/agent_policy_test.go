@@ -29,7 +29,7 @@ func TestThePolicyOfTheSiteIsShownInShort(t *testing.T) {
 		}
 	}
 	c.get(at).contains(t, "erp-gw-02", "0 rules", "is allowed", "everything that this machine can reach, but for link-local and cloud metadata addresses",
-		"They differ", "Not known here of erp-gw-03.")
+		"They differ", "Not known here of erp-gw-03:")
 
 	alike, machines := r.agent("Plant 3", "erp-gw-11", "erp-gw-12")
 	for i, name := range []string{"erp-gw-11", "erp-gw-12"} {
