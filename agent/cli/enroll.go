@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/ed25519"
@@ -46,7 +45,7 @@ func newEnroll(w World) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		secret, err := readCode(*code, w)
+		secret, err := readCode(cmd.Context(), *code, w)
 		if err != nil {
 			return err
 		}
@@ -60,11 +59,11 @@ func newEnroll(w World) *cobra.Command {
 	return cmd
 }
 
-func readCode(flag string, w World) (string, error) {
+func readCode(ctx context.Context, flag string, w World) (string, error) {
 	code := flag
 	switch {
 	case flag == "-":
-		line, err := bufio.NewReader(io.LimitReader(w.In, 4096)).ReadString('\n')
+		line, err := typedAt(io.LimitReader(w.In, 4096)).line(ctx)
 		if err != nil && !errors.Is(err, io.EOF) {
 			return "", fmt.Errorf("read the code from standard input: %w", err)
 		}

@@ -50,7 +50,7 @@ func newInstall(w World) *cobra.Command {
 		if err := host.Ready(); err != nil {
 			return err
 		}
-		i, err := newInstallation(w, host, f, sources())
+		i, err := newInstallation(cmd.Context(), w, host, f, sources())
 		if err != nil {
 			return err
 		}

@@ -1,7 +1,7 @@
 package cli
 
 import (
-	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -28,11 +28,11 @@ func allowed(texts []string) ([]string, error) {
 
 // settleRules asks what the relay may reach, where nobody has said so yet and
 // someone is there to ask.
-func (i *installation) settleRules() error {
+func (i *installation) settleRules(ctx context.Context) error {
 	if len(i.rules) > 0 || i.before != nil || len(i.config.Policy.Rules) > 0 || i.flags.code == "-" || !isTerminal(i.world.In) {
 		return nil
 	}
-	rules, err := askRules(i.world.In, i.world.Out)
+	rules, err := askRules(ctx, i.world.In, i.world.Out)
 	i.rules = rules
 	return err
 }
@@ -43,14 +43,22 @@ func isTerminal(r io.Reader) bool {
 }
 
 // askRules reads rules, one a line, until an empty one. No rule: everything.
-func askRules(in io.Reader, out io.Writer) ([]string, error) {
+func askRules(ctx context.Context, in io.Reader, out io.Writer) ([]string, error) {
 	fmt.Fprint(out, "What may the relay reach through this agent? One rule a line, such as https://erp.plant2.internal/**\n"+
 		"An empty line ends the list. [everything that this machine can reach]\n")
 	var rules []string
-	lines := bufio.NewScanner(in)
-	for fmt.Fprint(out, "allow> "); lines.Scan(); fmt.Fprint(out, "allow> ") {
-		text := strings.TrimSpace(lines.Text())
-		if text == "" {
+	lines := typedAt(in)
+	for {
+		fmt.Fprint(out, "allow> ")
+		text, err := lines.line(ctx)
+		if errors.Is(err, io.EOF) || errors.Is(err, errStopped) {
+			fmt.Fprintln(out)
+			return nil, errors.New("stopped while it was asked what the relay may reach; nothing was changed")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read the rules: %w", err)
+		}
+		if text = strings.TrimSpace(text); text == "" {
 			return rules, nil
 		}
 		rule, err := policy.ParseAllow(text)
@@ -60,10 +68,6 @@ func askRules(in io.Reader, out io.Writer) ([]string, error) {
 		}
 		rules = append(rules, rule.String())
 	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("read the rules: %w", err)
-	}
-	return nil, errors.New("stopped while it was asked what the relay may reach; nothing was changed")
 }
 
 // saySurface says what the relay may reach from now on.

@@ -6,7 +6,9 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"net/http/httptest"
 	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -148,6 +150,49 @@ func TestAnEmptyAnswerOnATerminalLeavesAllOpenAndSaysSo(t *testing.T) {
 	status := tm.install(m, func() { tm.answer(1, "\n") }, "--relay", relay)
 	if status != 0 || !strings.Contains(tm.screen(), "No policy: the relay may reach everything") || !strings.Contains(tm.screen(), "Rules go into "+m.layout.Config()) {
 		t.Errorf("exit status %d:\n%s", status, tm.screen())
+	}
+}
+
+// TestCtrlCLeavesAQuestion at once, though a read from a terminal can't be broken
+// off: of a process of its own, whose terminal it is.
+func TestCtrlCLeavesAQuestion(t *testing.T) {
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Args = []string{"sallyport-agent", "trust", server.URL, "--data", t.TempDir()} // see TestMain
+	keys, err := pty.Start(cmd)
+	if err != nil {
+		testkit.Missing(t, "a pseudo terminal", err.Error())
+	}
+	tm := &terminal{t: t, keys: keys}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = io.Copy(tm, keys)
+	}()
+	testkit.Eventually(t, 20*time.Second, "it asks", func() error {
+		if !strings.Contains(tm.screen(), "[y/N]") {
+			return errors.New(tm.screen())
+		}
+		return nil
+	})
+	const interrupt = "\x03" // Ctrl-C
+	if _, err := io.WriteString(keys, interrupt); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	select {
+	case err = <-ended:
+	case <-time.After(20 * time.Second):
+		_ = cmd.Process.Kill()
+		<-ended
+		t.Error("it goes on asking")
+	}
+	_ = keys.Close()
+	<-done
+	if cmd.ProcessState.ExitCode() != 1 || !strings.Contains(tm.screen(), "Nothing was pinned.") {
+		t.Errorf("%v:\n%s", err, tm.screen())
 	}
 }
 

@@ -92,7 +92,7 @@ func TestAQuestionForRulesTakesWhatIsRightAndAsksAgain(t *testing.T) {
 		{"https://erp.test/**\n", 0, true}, // cut off before the end
 	} {
 		var out bytes.Buffer
-		rules, err := askRules(strings.NewReader(c.typed), &out)
+		rules, err := askRules(t.Context(), strings.NewReader(c.typed), &out)
 		if (err != nil) != c.fails || len(rules) != c.want {
 			t.Errorf("%q: %q, %v\n%s", c.typed, rules, err, out.String())
 		}

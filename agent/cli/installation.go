@@ -39,7 +39,7 @@ type installation struct {
 	proved func(context.Context) error // clears away what the undoing would have needed
 }
 
-func newInstallation(w World, host service.Host, f installFlags, s config.Sources) (*installation, error) {
+func newInstallation(ctx context.Context, w World, host service.Host, f installFlags, s config.Sources) (*installation, error) {
 	i := &installation{world: w, host: host, layout: host.Layout(), flags: f, sources: s}
 	i.sources.Flags["data"] = i.layout.DataDir
 	if i.sources.File == "" {
@@ -61,12 +61,12 @@ func newInstallation(w World, host service.Host, f installFlags, s config.Source
 	case !errors.Is(err, config.ErrNotEnrolled) && !f.replace:
 		return nil, err
 	}
-	return i, i.checkIdentity()
+	return i, i.checkIdentity(ctx)
 }
 
 // checkIdentity settles whether this machine is to be enrolled, and reads the
 // code if so.
-func (i *installation) checkIdentity() (err error) {
+func (i *installation) checkIdentity(ctx context.Context) (err error) {
 	if i.before != nil && !i.flags.replace {
 		relay, err := config.ParseRelay(i.config.Relay)
 		if i.config.Relay != "" && (err != nil || relay.String() != i.before.Relay) {
@@ -75,7 +75,7 @@ func (i *installation) checkIdentity() (err error) {
 		}
 		return nil
 	}
-	i.code, err = readCode(i.flags.code, i.world)
+	i.code, err = readCode(ctx, i.flags.code, i.world)
 	return err
 }
 
@@ -95,7 +95,7 @@ func (i *installation) run(ctx context.Context) (err error) {
 	if err := i.check(ctx); err != nil {
 		return err
 	}
-	if err := i.settleRules(); err != nil {
+	if err := i.settleRules(ctx); err != nil {
 		return err
 	}
 	if err := i.steps(ctx); err != nil {

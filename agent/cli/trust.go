@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"crypto/x509"
@@ -120,7 +119,7 @@ func (t trusting) pin(ctx context.Context, url string) error {
 		fmt.Fprintln(t.Out, "It is trusted as it is: nothing has to be pinned.")
 		return nil
 	}
-	agreed, err := t.agreed(host, shown)
+	agreed, err := t.agreed(ctx, host, shown)
 	if err != nil || !agreed {
 		return err
 	}
@@ -131,7 +130,7 @@ func (t trusting) pin(ctx context.Context, url string) error {
 }
 
 // agreed reports whether the certificate is to be pinned.
-func (t trusting) agreed(host string, shown outbound.Fingerprint) (bool, error) {
+func (t trusting) agreed(ctx context.Context, host string, shown outbound.Fingerprint) (bool, error) {
 	if t.flags.fingerprint != "" {
 		want, err := trust.ParseFingerprint(t.flags.fingerprint)
 		if err != nil {
@@ -150,14 +149,17 @@ func (t trusting) agreed(host string, shown outbound.Fingerprint) (bool, error) 
 	if !isTerminal(t.In) {
 		return false, errors.New("there is nobody to ask: give --yes and --fingerprint, as the application's own machine shows it")
 	}
-	return askTrust(t.In, t.Out, host)
+	return askTrust(ctx, t.In, t.Out, host)
 }
 
 // askTrust asks a person.
-func askTrust(in io.Reader, out io.Writer, host string) (bool, error) {
+func askTrust(ctx context.Context, in io.Reader, out io.Writer, host string) (bool, error) {
 	fmt.Fprintf(out, "Is this the fingerprint that %s has on its own machine? Trust it from now on? [y/N] ", host)
-	line, err := bufio.NewReader(in).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
+	line, err := typedAt(in).line(ctx)
+	switch {
+	case errors.Is(err, errStopped):
+		fmt.Fprintln(out)
+	case err != nil && !errors.Is(err, io.EOF):
 		return false, fmt.Errorf("read the answer: %w", err)
 	}
 	switch strings.ToLower(strings.TrimSpace(line)) {
