@@ -249,7 +249,7 @@ func newAgentLogs(o outside) *cobra.Command {
 			}
 			switch e.Type {
 			case "log":
-				fmt.Fprintf(o.out, "%s  %s  %-5s  %s  %s  %s\n", ago(&e.Time), e.Hostname, e.Level, e.Logger, e.Message, e.Fields)
+				fmt.Fprintln(o.out, onTerminal(fmt.Sprintf("%s  %s  %-5s  %s  %s  %s", ago(&e.Time), e.Hostname, e.Level, e.Logger, e.Message, e.Fields)))
 			case "dropped":
 				fmt.Fprintf(o.err, "%s: %d lines are missing here\n", e.Hostname, e.Lines)
 			case "off":

@@ -102,7 +102,7 @@ func showPlan(o outside, plan *manifest.Plan) {
 		}
 		fmt.Fprintf(o.out, "%s %s%s\n", sign, c.Title, from(c))
 		for _, d := range c.Differences {
-			fmt.Fprintf(o.out, "    %s\n", strings.Join(d.Lines(), "\n    "))
+			fmt.Fprintf(o.out, "    %s\n", onTerminal(strings.Join(d.Lines(), "\n    ")))
 		}
 		for _, warning := range c.Warnings {
 			fmt.Fprintf(o.out, "    ! %s\n", warning)

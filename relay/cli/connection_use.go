@@ -88,9 +88,9 @@ func showStep(w io.Writer, s client.TestStep) {
 	if s.Status != "skipped" {
 		fmt.Fprintf(w, " %.0f ms", s.DurationMs)
 	}
-	fmt.Fprintf(w, "  %s\n", s.Message)
+	fmt.Fprintf(w, "  %s\n", onTerminal(s.Message))
 	if s.Hint != "" {
-		fmt.Fprintf(w, "         %s\n", s.Hint)
+		fmt.Fprintf(w, "         %s\n", onTerminal(s.Hint))
 	}
 }
 

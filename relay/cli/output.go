@@ -7,6 +7,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -47,6 +48,17 @@ func (f *output) show(w io.Writer, value any, table func(w io.Writer)) error {
 	return err
 }
 
+// onTerminal is text without what a terminal takes for a command: applications
+// and machines may have put such into what they answer. A line break stays.
+func onTerminal(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' {
+			return ' '
+		}
+		return r
+	}, text)
+}
+
 // row writes the cells of a line; empty ones are shown as a dash.
 func row(w io.Writer, cells ...any) {
 	for i, cell := range cells {
@@ -54,8 +66,7 @@ func row(w io.Writer, cells ...any) {
 		if text == "" {
 			text = "–"
 		}
-		// A name can't hold line breaks; what applications answer can.
-		cells[i] = strings.NewReplacer("\n", " ", "\t", " ").Replace(text)
+		cells[i] = strings.ReplaceAll(onTerminal(text), "\n", " ")
 	}
 	fmt.Fprintln(w, strings.TrimRight(fmt.Sprintf(strings.Repeat("%s\t", len(cells)), cells...), "\t"))
 }

@@ -169,5 +169,5 @@ func inTheirWords(err error) error {
 	if e.Hint != "" {
 		text += "\n" + e.Hint
 	}
-	return errors.New(text)
+	return errors.New(onTerminal(text))
 }
