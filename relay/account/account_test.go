@@ -73,7 +73,7 @@ func wantCode(t *testing.T, err error, code proto.Code, words string) {
 // actions is the audit trail, oldest first.
 func (h *house) actions(t *testing.T) (out []string) {
 	t.Helper()
-	entries, _, err := h.store.Workspace(h.store.DefaultWorkspaceID()).Audit(t.Context(), store.Page{})
+	entries, _, err := h.store.Workspace(h.store.DefaultWorkspaceID()).Audit(t.Context(), store.AuditFilter{}, store.Page{})
 	must(t, err)
 	for i := len(entries) - 1; i >= 0; i-- {
 		out = append(out, entries[i].ActorName+" "+entries[i].Action+" "+entries[i].ObjectName)

@@ -89,6 +89,55 @@ func (a *Accounts) Users(ctx context.Context, actor Actor) ([]User, error) {
 	return users, nil
 }
 
+// Page asks for a part of a list.
+type Page struct {
+	Limit  int    // 0: 50; at most 500
+	Cursor string // as the part before gave it; empty for the first
+	Query  string // only those whose address contains it
+}
+
+// People lists the people of the actor's workspace by their addresses, a part at
+// a time.
+func (a *Accounts) People(ctx context.Context, actor Actor, p Page) ([]User, string, error) {
+	if err := requireAdmin(actor, "see people"); err != nil {
+		return nil, "", err
+	}
+	rows, next, err := a.store.Workspace(actor.WorkspaceID).People(ctx, store.Page(p))
+	if errors.Is(err, store.ErrCursor) {
+		return nil, "", invalid("The cursor is not one of this list.", "Send nextCursor of the page before, or none for the first page.")
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	users := make([]User, len(rows))
+	for i, u := range rows {
+		users[i] = userOf(u)
+	}
+	return users, next, nil
+}
+
+// Person is one of the people of the actor's workspace.
+func (a *Accounts) Person(ctx context.Context, actor Actor, id string) (User, error) {
+	if err := requireAdmin(actor, "see people"); err != nil {
+		return User{}, err
+	}
+	u, err := a.store.Workspace(actor.WorkspaceID).User(ctx, id)
+	if err != nil {
+		return User{}, notFound(err, "user")
+	}
+	return userOf(u), nil
+}
+
+// RemoveUser removes a person for good; what they did stays in the audit trail.
+func (a *Accounts) RemoveUser(ctx context.Context, actor Actor, userID string) error {
+	if err := requireAdmin(actor, "remove people"); err != nil {
+		return err
+	}
+	return a.change(ctx, actor, userID, true, "user.remove", "", func(w *store.Workspace) error {
+		return w.DeleteUser(ctx, userID)
+	})
+}
+
 // CreateUser adds a person and returns the one-time path by which they sign in
 // for the first time; it is valid for inviteLifetime.
 func (a *Accounts) CreateUser(ctx context.Context, actor Actor, email, name string, role Role) (User, string, error) {

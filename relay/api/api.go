@@ -40,6 +40,7 @@ type Options struct {
 	Gateway  Gateway
 	Sessions Sessions
 	Watch    Watch
+	Journal  *gateway.Journal
 	Events   *event.Bus
 	Logs     Logs
 	// PublicURL is where the OpenAPI document says that the API is.

@@ -50,6 +50,13 @@ func (h *handler) routes() {
 
 	route(h, "GET", "/events", workspace, "Follow what changes", 200, h.events, eventAnswers)
 	route(h, "GET", "/audit", workspace, "Who did what", 200, h.listAudit)
+	route(h, "GET", "/requests", workspace, "What was sent through connections lately, by the relay that answers", 200, h.listRequests)
+	route(h, "GET", "/people", workspace, "List people", 200, h.listPeople)
+	route(h, "POST", "/people", workspace, "Invite somebody", 201, h.invite)
+	route(h, "GET", "/people/{id}", workspace, "Read a person", 200, h.readPerson)
+	route(h, "PATCH", "/people/{id}", workspace, "Change a person's role, lock them out or let them in", 200, h.changePerson)
+	route(h, "DELETE", "/people/{id}", workspace, "Remove a person", 204, h.removePerson)
+	route(h, "POST", "/people/{id}/sign-in-link", workspace, "Make a one-time sign-in link for a person", 201, h.newSignInLink)
 	route(h, "GET", "/me", workspace, "Who am I", 200, h.me)
 	route(h, "GET", "/tokens", workspace, "List API tokens", 200, h.listTokens)
 	route(h, "POST", "/tokens", workspace, "Make an API token", 201, h.createToken)

@@ -106,12 +106,15 @@ type What struct {
 }
 
 type auditPage struct {
-	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"How many at most."`
-	Cursor string `query:"cursor" doc:"nextCursor of the page before." maxLength:"512"`
+	ObjectType string `query:"objectType" maxLength:"64" doc:"Only what was done to things of this type, such as connection, agent, user or token."`
+	ObjectID   string `query:"objectId" maxLength:"64" doc:"Only what was done to this thing."`
+	ActorID    string `query:"actorId" maxLength:"64" doc:"Only what this one did."`
+	Limit      int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"How many at most."`
+	Cursor     string `query:"cursor" doc:"nextCursor of the page before." maxLength:"512"`
 }
 
 func (h *handler) listAudit(ctx context.Context, in *auditPage) (*listed[Entry], error) {
-	found, next, err := h.Registry.Audit(ctx, actorOf(ctx), registry.Page{Limit: in.Limit, Cursor: in.Cursor})
+	found, next, err := h.Registry.Audit(ctx, actorOf(ctx), registry.AuditFilter{ObjectType: in.ObjectType, ObjectID: in.ObjectID, ActorID: in.ActorID}, registry.Page{Limit: in.Limit, Cursor: in.Cursor})
 	if err != nil {
 		return nil, err
 	}

@@ -134,7 +134,7 @@ func build(ctx context.Context, c *config.Config, public *url.URL, log *zap.Logg
 	r.background(watch.Run)
 
 	door := api.New(api.Options{
-		Callers: r.browser, Accounts: r.accounts, Registry: reg, Prober: prober, Gateway: passage, Sessions: sessions, Watch: watch,
+		Callers: r.browser, Accounts: r.accounts, Registry: reg, Prober: prober, Gateway: passage, Sessions: sessions, Watch: watch, Journal: passage.Journal(),
 		Events: events, Logs: r.hub, PublicURL: public, Version: buildinfo.Version(), Log: log.Named("api"), Closing: r.closing,
 	})
 	pages, err := web.New(web.Options{

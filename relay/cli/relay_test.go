@@ -144,6 +144,15 @@ func (a answer) json(t *testing.T, path string) any {
 	return value
 }
 
+// whole is all of the body.
+func (a answer) whole(t *testing.T) (value any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(a.body), &value); err != nil {
+		t.Fatalf("%v in %s", err, a.body)
+	}
+	return value
+}
+
 func (a answer) text(t *testing.T, path string) string {
 	t.Helper()
 	s, _ := a.json(t, path).(string)

@@ -80,12 +80,26 @@ func coverage() map[string][]covered {
 		"POST /agents/{id}/enrollments":              {{out: reflect.TypeFor[Enrolment](), call: func(ctx context.Context, c *Client) error { _, err := c.CreateEnrolment(ctx, "1"); return err }}},
 		"DELETE /agents/{id}/instances/{instanceId}": {{call: func(ctx context.Context, c *Client) error { return c.RemoveInstance(ctx, "1", "2") }}},
 
-		"GET /events":         {{events: true, call: func(ctx context.Context, c *Client) error { return drain(c.Events(ctx)) }}},
-		"GET /audit":          {{out: reflect.TypeFor[listed[Entry]](), call: func(ctx context.Context, c *Client) error { return drain(c.Audit(ctx, list)) }}},
-		"GET /me":             {{out: reflect.TypeFor[Me](), call: func(ctx context.Context, c *Client) error { _, err := c.Me(ctx); return err }}},
-		"GET /tokens":         {{out: reflect.TypeFor[listed[Token]](), call: func(ctx context.Context, c *Client) error { _, err := c.Tokens(ctx); return err }}},
-		"POST /tokens":        {{in: reflect.TypeFor[NewToken](), out: reflect.TypeFor[Token](), call: func(ctx context.Context, c *Client) error { _, err := c.CreateToken(ctx, NewToken{}); return err }}},
-		"DELETE /tokens/{id}": {{call: func(ctx context.Context, c *Client) error { return c.RevokeToken(ctx, "1") }}},
+		"GET /events": {{events: true, call: func(ctx context.Context, c *Client) error { return drain(c.Events(ctx)) }}},
+		"GET /audit": {{out: reflect.TypeFor[listed[Entry]](), call: func(ctx context.Context, c *Client) error {
+			return drain(c.Audit(ctx, AuditFilter{ObjectType: "connection", ObjectID: "1", ActorID: "2"}, list))
+		}}},
+		"GET /requests": {{out: reflect.TypeFor[listed[SentRequest]](), call: func(ctx context.Context, c *Client) error {
+			return drain(c.Requests(ctx, RequestFilter{ConnectionID: "1", Failed: true}, list))
+		}}},
+		"GET /people":      {{out: reflect.TypeFor[listed[Person]](), call: func(ctx context.Context, c *Client) error { return drain(c.People(ctx, list)) }}},
+		"POST /people":     {{in: reflect.TypeFor[NewPerson](), out: reflect.TypeFor[Invitation](), call: func(ctx context.Context, c *Client) error { _, err := c.Invite(ctx, NewPerson{}); return err }}},
+		"GET /people/{id}": {{out: reflect.TypeFor[Person](), call: func(ctx context.Context, c *Client) error { _, err := c.Person(ctx, "1"); return err }}},
+		"PATCH /people/{id}": {{in: reflect.TypeFor[PersonChange](), out: reflect.TypeFor[Person](), call: func(ctx context.Context, c *Client) error {
+			_, err := c.ChangePerson(ctx, "1", PersonChange{})
+			return err
+		}}},
+		"DELETE /people/{id}":            {{call: func(ctx context.Context, c *Client) error { return c.RemovePerson(ctx, "1") }}},
+		"POST /people/{id}/sign-in-link": {{out: reflect.TypeFor[SignInLink](), call: func(ctx context.Context, c *Client) error { _, err := c.NewSignInLink(ctx, "1"); return err }}},
+		"GET /me":                        {{out: reflect.TypeFor[Me](), call: func(ctx context.Context, c *Client) error { _, err := c.Me(ctx); return err }}},
+		"GET /tokens":                    {{out: reflect.TypeFor[listed[Token]](), call: func(ctx context.Context, c *Client) error { _, err := c.Tokens(ctx); return err }}},
+		"POST /tokens":                   {{in: reflect.TypeFor[NewToken](), out: reflect.TypeFor[Token](), call: func(ctx context.Context, c *Client) error { _, err := c.CreateToken(ctx, NewToken{}); return err }}},
+		"DELETE /tokens/{id}":            {{call: func(ctx context.Context, c *Client) error { return c.RevokeToken(ctx, "1") }}},
 	}
 }
 

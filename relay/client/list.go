@@ -22,8 +22,9 @@ type listed[T any] struct {
 }
 
 // pages goes through a list, fetching a page when the one before is used up.
-// An error comes once, and is the end. named lists can be searched by name.
-func pages[T any](ctx context.Context, c *Client, path string, o ListOptions, named bool) iter.Seq2[T, error] {
+// An error comes once, and is the end. named lists can be searched by name;
+// filters are further parameters and their values.
+func pages[T any](ctx context.Context, c *Client, path string, o ListOptions, named bool, filters ...string) iter.Seq2[T, error] {
 	size := o.PageSize
 	if size == 0 {
 		size = 200
@@ -36,7 +37,7 @@ func pages[T any](ctx context.Context, c *Client, path string, o ListOptions, na
 		cursor := ""
 		for {
 			var page listed[T]
-			err := c.Do(ctx, "GET", with(path, "limit", strconv.Itoa(size), "cursor", cursor, "q", query), nil, &page)
+			err := c.Do(ctx, "GET", with(path, append([]string{"limit", strconv.Itoa(size), "cursor", cursor, "q", query}, filters...)...), nil, &page)
 			if err != nil {
 				var none T
 				yield(none, err)

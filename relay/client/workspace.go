@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"iter"
 	"time"
 )
 
@@ -83,9 +82,4 @@ type What struct {
 	Type string `json:"type"`
 	ID   string `json:"id"`
 	Name string `json:"name,omitempty"`
-}
-
-// Audit lists who did what, newest first.
-func (c *Client) Audit(ctx context.Context, o ListOptions) iter.Seq2[Entry, error] {
-	return pages[Entry](ctx, c, call("audit"), o, false)
 }

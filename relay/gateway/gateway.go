@@ -11,6 +11,7 @@ package gateway
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -47,7 +48,11 @@ type Gateway struct {
 	lanes    lanes
 	results  Results
 	flows    flows
+	journal  Journal
 }
+
+// Journal is what this relay has sent lately.
+func (g *Gateway) Journal() *Journal { return &g.journal }
 
 // New returns a Gateway. It panics where its metrics are registered already,
 // as prometheus does.
@@ -78,6 +83,8 @@ func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request, c *connection.Co
 	g.metrics.inFlight.Dec()
 	took := time.Since(p.start)
 	g.metrics.observe(string(c.Mode), result, took)
+	g.journal.add(c.WorkspaceID, Entry{At: g.clock(), RequestID: requestID, ConnectionID: c.ID, Connection: c.Name, Caller: caller,
+		Method: r.Method, Path: "/" + strings.TrimPrefix(rawPath, "/"), Status: p.status, Code: p.code, Took: took, Complete: complete})
 	if ce := g.log.Check(zap.DebugLevel, "request sent through a connection"); ce != nil {
 		ce.Write(zap.String("request_id", requestID), zap.String("connection", c.ID), zap.String("method", r.Method),
 			zap.String("result", result), zap.Bool("complete", complete), zap.Duration("took", took))

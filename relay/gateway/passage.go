@@ -43,6 +43,9 @@ type passage struct {
 	signIn time.Duration
 	timing proto.Timing
 
+	status int    // of the application's answer; 0: none
+	code   string // of our own error; "": none
+
 	answered time.Time // when the answer's header came
 
 	key      *keyed // nil: it has no idempotency key
@@ -67,10 +70,12 @@ func (p *passage) run() (result string, complete bool) {
 	if err != nil {
 		p.fails(err)
 		p.refuse(err)
-		return string(err.Code), true
+		p.code = string(err.Code)
+		return p.code, true
 	}
 	defer resp.Body.Close()
 	p.key.answers(resp)
+	p.status = resp.StatusCode
 	result = strconv.Itoa(resp.StatusCode/100) + "xx"
 	if resp.ContentLength < 0 {
 		p.keep() // it may stream for hours
@@ -81,7 +86,8 @@ func (p *passage) run() (result string, complete bool) {
 	if failure != nil {
 		p.fails(failure)
 		p.refuse(failure)
-		result = string(failure.Code)
+		p.code = string(failure.Code)
+		result = p.code
 	}
 	return result, complete
 }

@@ -184,9 +184,16 @@ type Entry struct {
 	Detail     string
 }
 
+// AuditFilter says which lines of the audit trail are asked for; "" is any.
+type AuditFilter struct {
+	ObjectType string // such as connection
+	ObjectID   string
+	ActorID    string
+}
+
 // Audit lists who did what, newest first. p.Query is not used.
-func (r *Registry) Audit(ctx context.Context, actor account.Actor, p Page) ([]Entry, string, error) {
-	rows, next, err := r.workspace(actor).Audit(ctx, store.Page(p))
+func (r *Registry) Audit(ctx context.Context, actor account.Actor, f AuditFilter, p Page) ([]Entry, string, error) {
+	rows, next, err := r.workspace(actor).Audit(ctx, store.AuditFilter(f), store.Page(p))
 	if err != nil {
 		return nil, "", fault(err, "list")
 	}

@@ -149,7 +149,7 @@ func request(code, host string) EnrolRequest {
 // trail is the audit trail, oldest first.
 func (s *site) trail(t *testing.T) (out []string) {
 	t.Helper()
-	entries, _, err := s.Audit(t.Context(), s.ada, Page{Limit: 500})
+	entries, _, err := s.Audit(t.Context(), s.ada, AuditFilter{}, Page{Limit: 500})
 	must(t, err)
 	for i := len(entries) - 1; i >= 0; i-- {
 		e := entries[i]

@@ -40,7 +40,7 @@ func TestAMachineEndsItsOwnEnrolment(t *testing.T) {
 		if want := a.ID + "/" + e.InstanceID; len(s.disconnected) != 1 || s.disconnected[0] != want {
 			t.Errorf("tunnels closed of %v, want %s", s.disconnected, want)
 		}
-		entries, _, err := s.Audit(ctx, s.ada, Page{Limit: 1})
+		entries, _, err := s.Audit(ctx, s.ada, AuditFilter{}, Page{Limit: 1})
 		must(t, err)
 		if len(entries) != 1 || entries[0].Action != "instance.leave" || entries[0].ObjectID != e.InstanceID {
 			t.Errorf("audit: %+v", entries)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"strconv"
 	"time"
 )
 
@@ -35,9 +36,24 @@ func (w *Workspace) AddAudit(ctx context.Context, e Entry) error {
 		e.ID, w.id, toMicros(e.At), e.ActorKind, e.ActorID, e.ActorName, e.Action, e.ObjectType, e.ObjectID, e.ObjectName, e.Detail)
 }
 
+// AuditFilter says which lines of the audit trail are asked for; "" is any.
+type AuditFilter struct {
+	ObjectType string
+	ObjectID   string
+	ActorID    string
+}
+
 // Audit lists the audit trail, newest first. p.Query is not used.
-func (w *Workspace) Audit(ctx context.Context, p Page) ([]Entry, string, error) {
-	query, args, err := newestFirst(`SELECT `+entryColumns+` FROM audit WHERE workspace_id = $1`, w.id, p)
+func (w *Workspace) Audit(ctx context.Context, f AuditFilter, p Page) ([]Entry, string, error) {
+	where := `SELECT ` + entryColumns + ` FROM audit WHERE workspace_id = $1`
+	var more []any
+	for _, one := range []struct{ column, value string }{{"object_type", f.ObjectType}, {"object_id", f.ObjectID}, {"actor_id", f.ActorID}} {
+		if one.value != "" {
+			more = append(more, one.value)
+			where += ` AND ` + one.column + ` = $` + strconv.Itoa(len(more)+1)
+		}
+	}
+	query, args, err := newestFirst(where, w.id, p, more...)
 	if err != nil {
 		return nil, "", err
 	}

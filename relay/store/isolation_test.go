@@ -95,6 +95,8 @@ func isolationCases(a *Workspace, f foreign) map[string]func(*testing.T, context
 
 		"CreateUser":       func(t T, ctx C) { refused(ErrTaken)(t, a.CreateUser(ctx, f.user)) },
 		"Users":            func(t T, ctx C) { got, err := a.Users(ctx); empty(t, len(got), err) },
+		"People":           func(t T, ctx C) { got, _, err := a.People(ctx, Page{}); empty(t, len(got), err) },
+		"DeleteUser":       func(t T, ctx C) { notFound(t, a.DeleteUser(ctx, f.user.ID)) },
 		"User":             func(t T, ctx C) { _, err := a.User(ctx, f.user.ID); notFound(t, err) },
 		"SetPassword":      func(t T, ctx C) { notFound(t, a.SetPassword(ctx, f.user.ID, "x")) },
 		"SetRole":          func(t T, ctx C) { notFound(t, a.SetRole(ctx, f.user.ID, "viewer")) },
@@ -227,7 +229,7 @@ func isolationCases(a *Workspace, f foreign) map[string]func(*testing.T, context
 		"FreeResult": func(t T, ctx C) { must(t, a.FreeResult(ctx, someKey(f.connection.ID), someRun)) },
 		"AddAudit":   func(t T, ctx C) { must(t, a.AddAudit(ctx, Entry{ID: NewID("aud"), At: noon})) },
 		"Audit": func(t T, ctx C) {
-			entries, _, err := a.Audit(ctx, Page{})
+			entries, _, err := a.Audit(ctx, AuditFilter{}, Page{})
 			must(t, err)
 			if len(entries) != 1 { // its own, of the case before
 				t.Errorf("got %d entries", len(entries))
@@ -280,7 +282,7 @@ func dump(t *testing.T, s *Store) []any {
 	keep(changes, err)
 	notices, err := b.Notices(ctx, connections[0].ID, 5)
 	keep(notices, err)
-	audit, _, err := b.Audit(ctx, Page{})
+	audit, _, err := b.Audit(ctx, AuditFilter{}, Page{})
 	keep(audit, err)
 	result, first, err := b.BeginResult(ctx, someKey(connections[0].ID), someRun, s.Now().Add(time.Hour))
 	keep(result, err)

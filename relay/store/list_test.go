@@ -160,7 +160,7 @@ func TestTheAuditTrailIsNewestFirst(t *testing.T) {
 		}
 		var got []string
 		for cursor := ""; ; {
-			entries, next, err := w.Audit(t.Context(), Page{Limit: 2, Cursor: cursor})
+			entries, next, err := w.Audit(t.Context(), AuditFilter{}, Page{Limit: 2, Cursor: cursor})
 			must(t, err)
 			for _, e := range entries {
 				got = append(got, e.Action)

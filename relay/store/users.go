@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -40,6 +41,36 @@ func (w *Workspace) CreateUser(ctx context.Context, u User) error {
 func (w *Workspace) Users(ctx context.Context) ([]User, error) {
 	return all(ctx, w.db.read, "list the users", scanUser,
 		`SELECT `+userColumns+` FROM users WHERE workspace_id = $1 ORDER BY email_key`, w.id)
+}
+
+// People lists the people of the workspace in the order of their addresses, a
+// part at a time; p.Query is looked for in them.
+func (w *Workspace) People(ctx context.Context, p Page) ([]User, string, error) {
+	query, args := `SELECT `+userColumns+` FROM users WHERE workspace_id = $1`, []any{w.id}
+	if p.Query != "" {
+		args = append(args, "%"+escapeLike(fold(p.Query))+"%")
+		query += ` AND email_key LIKE $` + strconv.Itoa(len(args)) + ` ESCAPE '!'`
+	}
+	if p.Cursor != "" {
+		key, err := parseCursor(p.Cursor, 1)
+		if err != nil {
+			return nil, "", err
+		}
+		args = append(args, key[0])
+		query += ` AND email_key > $` + strconv.Itoa(len(args))
+	}
+	args = append(args, p.limit()+1)
+	users, err := all(ctx, w.db.read, "list the people", scanUser, query+` ORDER BY email_key LIMIT $`+strconv.Itoa(len(args)), args...)
+	if err != nil {
+		return nil, "", err
+	}
+	users, next := cut(users, p, func(u User) []string { return []string{fold(u.Email)} })
+	return users, next, nil
+}
+
+// DeleteUser removes a person; links and browser sessions end with it.
+func (w *Workspace) DeleteUser(ctx context.Context, id string) error {
+	return w.db.execOne(ctx, "remove the user", `DELETE FROM users WHERE workspace_id = $1 AND id = $2`, w.id, id)
 }
 
 // User returns one person of the workspace.
