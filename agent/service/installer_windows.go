@@ -36,5 +36,5 @@ func installerOf(path string) string {
 	if code, _, _ := getProductCode.Call(uintptr(unsafe.Pointer(component)), uintptr(unsafe.Pointer(&product[0]))); code != 0 {
 		return ""
 	}
-	return installerAdvice(windows.UTF16ToString(product))
+	return "the package “Sallyport agent” (MSI) owns it: remove that under Settings ▸ Apps, or with: msiexec /x " + windows.UTF16ToString(product)
 }
