@@ -143,7 +143,7 @@ func (k *checking) ping(ctx context.Context, held *session.Held) (found Check, s
 	if len(exchange.Hops) > 0 {
 		held.Follow(k.c, exchange.Last().Header)
 	}
-	if err := k.sessions.Store(ctx, held); err != nil && !errors.Is(err, context.Canceled) {
+	if err := k.sessions.Keep(ctx, held); err != nil && !errors.Is(err, context.Canceled) {
 		k.log.Warn("session can't be stored", zap.String("connection", k.c.ID), zap.Error(err))
 	}
 	return found, 0, ""

@@ -28,7 +28,7 @@ type Roads interface {
 type Sessions interface {
 	Current(ctx context.Context, rt http.RoundTripper, c *connection.Connection, requestID string) (*session.Held, error)
 	Renew(ctx context.Context, rt http.RoundTripper, c *connection.Connection, stale *session.Held, requestID, reason string) (*session.Held, error)
-	Store(ctx context.Context, h *session.Held) error
+	Keep(ctx context.Context, h *session.Held) error
 	SignIn(ctx context.Context, rt http.RoundTripper, c *connection.Connection, requestID, reason string) (*session.Attempt, error)
 	// Discard ends the session of a connection that is not on file.
 	Discard(c *connection.Connection, a *session.Attempt)

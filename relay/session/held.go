@@ -79,6 +79,16 @@ func (k *Keeper) Store(ctx context.Context, h *Held) error {
 	return k.save(ctx, h)
 }
 
+// Keep writes a session down where an answer changed it. It is for requests that
+// are no use of it, such as the relay's own pings: they don't keep a session from
+// being idle.
+func (k *Keeper) Keep(ctx context.Context, h *Held) error {
+	if h.session.ID == "" || h.version() == h.saved.Load() {
+		return nil
+	}
+	return k.save(ctx, h)
+}
+
 // save writes h, unless another session has taken its place meanwhile. The
 // caller may have left; what the application said is kept all the same.
 func (k *Keeper) save(ctx context.Context, h *Held) error {

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -65,6 +66,81 @@ func TestASessionEndsByTheConnectionsSettings(t *testing.T) {
 				t.Errorf("%d sign-ins, the last because %s", n, h.session.Reason)
 			}
 		})
+	}
+}
+
+func TestPingsDoNotKeepASessionFromBeingIdle(t *testing.T) {
+	a, clock := newApp(t), newClock()
+	store := &ending{}
+	k, c := newKeeper(t, store, clock, zap.NewNop()), a.connection()
+	store.c = c
+	c.Auth.Session = &connection.SessionLife{IdleMinutes: 10}
+	for range 4 {
+		h, err := k.Current(t.Context(), cloud(t), c, "req")
+		must(err)
+		must(k.Keep(t.Context(), h))
+		clock.advance(3 * time.Minute)
+	}
+	if _, err := k.Current(t.Context(), cloud(t), c, "req"); err != nil || a.signIns.Load() != 2 {
+		t.Errorf("%d sign-ins, %v", a.signIns.Load(), err)
+	}
+}
+
+// ending is a store that knows which sessions are over, of one connection.
+type ending struct {
+	memory
+	c *connection.Connection
+}
+
+func (e *ending) EndedSessions(ctx context.Context, before time.Time) ([]Dropped, error) {
+	s, err := e.LoadSession(ctx, e.c.WorkspaceID, e.c.ID)
+	if err != nil || s.EndsAt.IsZero() || !s.EndsAt.Before(before) {
+		return nil, nil
+	}
+	return []Dropped{{WorkspaceID: e.c.WorkspaceID, ConnectionID: e.c.ID}}, nil
+}
+
+func (e *ending) ResolveSession(context.Context, string, string) (*connection.Connection, error) {
+	return e.c, nil
+}
+
+func TestSessionsThatNobodyAsksForAreEnded(t *testing.T) {
+	a, outs := outApp(t)
+	clock, store := newClock(), &ending{}
+	k, c := newKeeper(t, store, clock, zap.NewNop()), a.connection()
+	k.roads, store.c = everywhere{cloud(t)}, c
+	c.Auth.Cookie.SignOut = &connection.SignOut{Method: "GET", URI: "/logout"}
+	c.Auth.Session = &connection.SessionLife{IdleMinutes: 10}
+	begin := func(k *Keeper) {
+		t.Helper()
+		h, err := k.Current(t.Context(), cloud(t), c, "req")
+		must(err)
+		clock.advance(30 * time.Second) // not written down
+		must(k.Store(t.Context(), h))
+	}
+	begin(k)
+	clock.advance(10*time.Minute - time.Second)
+	k.endSessions(t.Context()) // the store may think so, but it was used since
+	if _, err := store.LoadSession(t.Context(), c.WorkspaceID, c.ID); err != nil {
+		t.Fatalf("a session that was used is gone: %v", err)
+	}
+	clock.advance(3 * time.Minute)
+	k.endSessions(t.Context())
+	if _, err := store.LoadSession(t.Context(), c.WorkspaceID, c.ID); err == nil {
+		t.Error("a session that is over is still stored")
+	}
+	if got := outs(1)[0]; got != "GET SID=1 " {
+		t.Errorf("signed out by %q", got)
+	}
+
+	begin(k)
+	k.Close()
+	clock.advance(time.Hour)
+	another := newKeeper(t, store, clock, zap.NewNop()) // has never seen the session
+	another.roads = k.roads
+	another.endSessions(t.Context())
+	if got := outs(1)[0]; got != "GET SID=2 " {
+		t.Errorf("signed out by %q", got)
 	}
 }
 
