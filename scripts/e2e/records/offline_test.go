@@ -17,6 +17,7 @@ import (
 
 // TestWhyItWasOfflineIsKnownAfterwards, by what really happened to it.
 func TestWhyItWasOfflineIsKnownAfterwards(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	s.startAgent()
 
@@ -55,6 +56,7 @@ func TestWhyItWasOfflineIsKnownAfterwards(t *testing.T) {
 // TestProxyThatWantsALoginIsNamedAfterwards: the company's proxy changes under a
 // running agent.
 func TestProxyThatWantsALoginIsNamedAfterwards(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	u, err := url.Parse(s.api.Base)
 	if err != nil {

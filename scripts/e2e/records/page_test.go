@@ -16,6 +16,7 @@ import (
 // TestThePageFollowsTheSitesFile: the agent's page, left open, tells of the
 // policy and of a faulty edit of agent.yaml, and no longer once they are mended.
 func TestThePageFollowsTheSitesFile(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	s.startAgent()
 	tb := testkit.NewTab(t, s.api.Base, 3*time.Minute)

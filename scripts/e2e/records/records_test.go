@@ -22,6 +22,7 @@ import (
 // TestSiteSeesAndStopsWhatTheRelaySends: the ledger and the pause, by the
 // commands that the site's admin uses.
 func TestSiteSeesAndStopsWhatTheRelaySends(t *testing.T) {
+	t.Parallel()
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		_, _ = io.WriteString(w, "orders")
@@ -114,6 +115,7 @@ func get(t *testing.T, url string) (int, string) {
 
 // TestRelayShowsTheLogOfASiteThatSharesIt, and only then.
 func TestRelayShowsTheLogOfASiteThatSharesIt(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	s.startAgent()
 	if event, data := s.firstEvent("off"); event != "off" || !strings.Contains(data, `"hostname"`) {
