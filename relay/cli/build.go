@@ -138,7 +138,7 @@ func build(ctx context.Context, c *config.Config, public *url.URL, log *zap.Logg
 		Events: events, Logs: r.hub, PublicURL: public, Version: buildinfo.Version(), Log: log.Named("api"), Closing: r.closing,
 	})
 	pages, err := web.New(web.Options{
-		Accounts: r.accounts, Browser: r.browser, Registry: reg, Prober: prober, Gateway: passage, Sessions: sessions, Watch: watch,
+		Accounts: r.accounts, Browser: r.browser, Registry: reg, Prober: prober, Gateway: passage, Sessions: sessions, Watch: watch, Journal: passage.Journal(),
 		Authorizer: authorize.New(authorize.Options{Connections: reg, Sessions: sessions, Roads: roads, Sealer: vault, PublicURL: public, Clock: time.Now}),
 		PublicURL:  public, Clock: time.Now, Log: log.Named("web"),
 	})

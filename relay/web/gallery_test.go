@@ -134,6 +134,9 @@ func TestPagesLookRightInBothThemesAndWidths(t *testing.T) {
 		view{"agent-install", "/agents/" + agentID + "/install", submit("main .card button", `document.querySelector(".systems") !== null`)},
 		view{"agent-remove", "/agents/" + agentID + "/remove", nil},
 		view{"settings", "/settings", nil},
+		view{"people", "/settings/people", nil},
+		view{"activity", "/activity", nil},
+		view{"activity-requests", "/activity/requests", nil},
 		view{"not-found", "/nowhere", nil},
 	)
 }

@@ -28,6 +28,8 @@ func noticeOf(r *http.Request) *notice {
 		return good("Renamed.")
 	case "password-set":
 		return good("The password was set. Every other browser that was signed in as you has been signed out.")
+	case "person-changed":
+		return good("Done.")
 	case "token-revoked":
 		return good("The token was revoked. It no longer works.")
 	}

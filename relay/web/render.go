@@ -17,6 +17,7 @@ type views struct {
 	connections, connection, connectionForm, connDelete *template.Template
 	agents, agent, agentNew, agentInstall, agentRemove  *template.Template
 	settings                                            *template.Template
+	activity, people                                    *template.Template
 	parts                                               *template.Template // what is sent by itself, such as one step of a test
 }
 
@@ -42,6 +43,8 @@ func loadViews(from fs.FS, functions template.FuncMap) (*views, error) {
 		"agent_install":     &v.agentInstall,
 		"agent_remove":      &v.agentRemove,
 		"settings":          &v.settings,
+		"activity":          &v.activity,
+		"people":            &v.people,
 	} {
 		page, err := parts.Clone()
 		if err != nil {

@@ -96,7 +96,7 @@ func newRig(t *testing.T) *rig {
 		RequestID: func() string { return "ping" }, Clock: time.Now, Log: log})
 	r.store = db
 	r.pages, err = web.New(web.Options{
-		Watch:    r.watch,
+		Watch: r.watch, Journal: sender.Journal(),
 		Accounts: r.accounts, Browser: browser, Registry: r.registry, Sessions: keeper,
 		Prober: prober, Gateway: sender,
 		Authorizer: authorize.New(authorize.Options{Connections: r.registry, Sessions: keeper, Roads: roads, Sealer: keys, PublicURL: public, Clock: time.Now}),
@@ -106,7 +106,7 @@ func newRig(t *testing.T) *rig {
 	mux.Handle("/", r.pages)
 	closing := make(chan struct{})
 	mux.Handle(api.Prefix+"/", api.New(api.Options{Callers: browser, Accounts: r.accounts, Registry: r.registry, Prober: prober, Gateway: sender,
-		Sessions: keeper, Watch: r.watch, Events: r.events, PublicURL: public, Log: log, Closing: closing}))
+		Sessions: keeper, Watch: r.watch, Journal: sender.Journal(), Events: r.events, PublicURL: public, Log: log, Closing: closing}))
 	t.Cleanup(func() {
 		close(closing)
 		server.CloseClientConnections()

@@ -52,7 +52,13 @@ func (h *handler) routes() http.Handler {
 	signed("POST /agents/{id}/remove", h.removeAgent)
 	signed("POST /agents/{id}/machines/{machine}/remove", h.removeMachine)
 
+	signed("GET /activity", h.showActivity)
+	signed("GET /activity/requests", h.showRequests)
+
 	signed("GET /settings", h.showSettings)
+	signed("GET /settings/people", h.showPeople)
+	signed("POST /settings/people", h.invite)
+	signed("POST /settings/people/{id}", h.changePerson)
 	signed("POST /settings/password", h.setPassword)
 	signed("POST /settings/tokens", h.createToken)
 	signed("POST /settings/tokens/{id}/revoke", h.revokeToken)

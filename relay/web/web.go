@@ -26,6 +26,7 @@ type Options struct {
 	Sessions   Sessions
 	Authorizer Authorizer
 	Watch      Watch
+	Journal    *gateway.Journal
 	// PublicURL is how people and agents reach the relay.
 	PublicURL *url.URL
 	Clock     func() time.Time

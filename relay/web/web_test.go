@@ -13,7 +13,7 @@ func TestEveryPageIsStrict(t *testing.T) {
 	conn, agentID := furnish(r)
 	inline := regexp.MustCompile(`(?i)<style|\sstyle=|\son[a-z]+=|<script[^>]*>[^<]|javascript:`)
 	for _, path := range []string{"/connections", "/connections/new", "/connections/" + conn.ID, "/connections/" + conn.ID + "/edit", "/connections/" + conn.ID + "/delete",
-		"/agents", "/agents/new", "/agents/" + agentID, "/agents/" + agentID + "/install", "/agents/" + agentID + "/remove", "/settings", "/nowhere"} {
+		"/agents", "/agents/new", "/agents/" + agentID, "/agents/" + agentID + "/install", "/agents/" + agentID + "/remove", "/settings", "/settings/people", "/activity", "/activity/requests", "/nowhere"} {
 		a := c.get(path)
 		for _, part := range []string{"default-src 'none'", "script-src 'self'", "style-src 'self'", "form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'"} {
 			if !strings.Contains(a.header.Get("Content-Security-Policy"), part) {
