@@ -192,12 +192,23 @@ func (c *comparison) signIns(ctx context.Context) {
 			running.Status, running.Message = Running, "Testing, with the sign-in…"
 			c.tell(i, running)
 			result := c.Run(ctx, c.at(r.Place), c.requestID, nil)
-			if r = r.tested(result); r.Code == string(proto.CodeSignInFailed) {
+			if r = r.tested(result); refused(result) {
 				refusedAt = r.Name
 			}
 		}
 		c.tell(i, r)
 	}
+}
+
+// refused reports whether the application did not accept the credentials: at a
+// sign-in, or with the ping where they go with each request.
+func refused(result Result) bool {
+	for _, s := range result.Steps {
+		if s.Status == Failed {
+			return s.Code == string(proto.CodeSignInFailed) || s.Name == StepPing && s.Response != nil && s.Response.Status == http.StatusUnauthorized
+		}
+	}
+	return false
 }
 
 // tested is r after the whole test.

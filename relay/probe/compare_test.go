@@ -144,6 +144,21 @@ func TestComparingWithASignInEndsWithTheFirstThatIsRefused(t *testing.T) {
 	if n := signIns.Load(); n != 1 {
 		t.Errorf("%d sign-ins with a wrong password", n)
 	}
+
+	// Credentials that go with each request are no different.
+	var tries atomic.Int32
+	c = to(serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "" {
+			tries.Add(1)
+		}
+		w.WriteHeader(http.StatusUnauthorized)
+	})))
+	c.Auth = connection.Auth{Type: connection.AuthBasic, Basic: &connection.BasicAuth{Username: "svc", Password: "{{secret.password}}"}}
+	c.Spec = connection.Defaults(c.Spec)
+	result = s.prober(t).Compare(t.Context(), c, placesOf("b", "c"), true, "req-1", nil)
+	if n := tries.Load(); n != 1 || result.Places[0].Status != Failed || result.Places[1].Status != Skipped || result.Places[2].Status != Skipped {
+		t.Errorf("%d tries: %+v", n, result.Places)
+	}
 }
 
 func TestFewPlacesAreAskedAtOnce(t *testing.T) {
