@@ -57,6 +57,7 @@ type call struct {
 	start   time.Time
 	ctx     context.Context
 	cancel  context.CancelFunc
+	told    informing // the context that the request is performed with
 }
 
 // readCall reads a request's header, and makes its body ready to be streamed.
@@ -165,7 +166,8 @@ func panicText(v any) string {
 }
 
 func (c *call) perform() {
-	ctx := c.ctx
+	c.told.Context, c.told.call = c.ctx, c
+	var ctx context.Context = &c.told
 	if !proto.Idempotent(c.req.Method) {
 		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
 			if err := c.out.started(); err != nil {
@@ -174,6 +176,7 @@ func (c *call) perform() {
 		}})
 	}
 	resp, err := c.transport.RoundTrip(c.req.WithContext(ctx))
+	c.told.end()
 	if err != nil {
 		c.fail(c.bodyError(asError(err)))
 		return

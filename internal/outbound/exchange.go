@@ -34,6 +34,8 @@ type exchange struct {
 	target    *url.URL
 	upload    *upload // nil: no request body
 	pace      *pace   // nil: no stage has a limit
+	informer  Informer
+	trace     httptrace.ClientTrace
 	// showsCertificate: the answer's timing is to tell of the target's certificate.
 	showsCertificate bool
 
@@ -66,19 +68,26 @@ func noCertificate(info *tls.CertificateRequestInfo) (*tls.Certificate, error) {
 	return &tls.Certificate{}, nil
 }
 
+// hooks are those that the target needs: each is allocated for each request.
 func (x *exchange) hooks() *httptrace.ClientTrace {
-	return &httptrace.ClientTrace{
+	x.trace = httptrace.ClientTrace{
 		GetConn:              func(string) { x.getConn() },
 		DNSStart:             func(httptrace.DNSStartInfo) { x.enter(stageDNS) },
 		DNSDone:              func(httptrace.DNSDoneInfo) { x.leave(&x.measured.DNS, stageConnect) },
 		ConnectStart:         func(_, address string) { x.connecting(address) },
 		ConnectDone:          func(_, _ string, _ error) { x.leave(&x.measured.Connect, stageConnect) },
-		TLSHandshakeStart:    func() { x.enter(stageTLS) },
-		TLSHandshakeDone:     func(tls.ConnectionState, error) { x.leave(&x.measured.TLS, stageTLS) },
 		GotConn:              x.gotConn,
 		WroteRequest:         x.wroteRequest,
 		GotFirstResponseByte: x.firstByte,
 	}
+	if x.target.Scheme == "https" {
+		x.trace.TLSHandshakeStart = func() { x.enter(stageTLS) }
+		x.trace.TLSHandshakeDone = func(tls.ConnectionState, error) { x.leave(&x.measured.TLS, stageTLS) }
+	}
+	if x.informer != nil {
+		x.trace.Got1xxResponse = x.informed
+	}
+	return &x.trace
 }
 
 // getConn begins an attempt; a second one follows a kept-alive connection that

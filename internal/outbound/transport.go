@@ -148,7 +148,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if timeout > 0 {
 		ctx, cancel = context.WithTimeout(ctx, timeout)
 	}
-	x := &exchange{transport: t, ctx: ctx, cancel: cancel, target: req.URL, showsCertificate: req.Header[proto.HeaderCertificate] != nil}
+	x := &exchange{transport: t, ctx: ctx, cancel: cancel, target: req.URL, informer: InformerOf(ctx), showsCertificate: req.Header[proto.HeaderCertificate] != nil}
 	if limits != (proto.Timeouts{}) {
 		var cut context.CancelFunc
 		x.ctx, cut = context.WithCancel(ctx)

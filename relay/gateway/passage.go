@@ -48,12 +48,13 @@ type passage struct {
 
 	answered time.Time // when the answer's header came
 
-	key      *keyed // nil: it has no idempotency key
-	lane     *lane  // nil: the connection has no limits
-	hasTurn  bool
-	queued   time.Duration // waiting for the turn
-	tries    int
-	retrying time.Duration // from the first try to the beginning of the last
+	informing informing
+	key       *keyed // nil: it has no idempotency key
+	lane      *lane  // nil: the connection has no limits
+	hasTurn   bool
+	queued    time.Duration // waiting for the turn
+	tries     int
+	retrying  time.Duration // from the first try to the beginning of the last
 
 	ahead   *ahead        // nil: the body is not read before it is asked for
 	limit   *limitedBody  // nil: none, or none is needed
@@ -67,6 +68,7 @@ type passage struct {
 // has got all of the answer.
 func (p *passage) run() (result string, complete bool) {
 	resp, err := p.answer()
+	p.informing.end()
 	if err != nil {
 		p.fails(err)
 		p.refuse(err)
@@ -255,7 +257,11 @@ func (p *passage) timed(part func(context.Context) error) *proto.Error {
 
 // send sends the request once, by the session held.
 func (p *passage) send() (*http.Response, *proto.Error) {
-	if p.tries++; p.tries == 1 && p.body != nil {
+	p.tries++
+	if p.tries == 1 {
+		p.informing.Context, p.informing.p = p.ctx, p
+	}
+	if p.tries == 1 && p.body != nil {
 		// Otherwise net/http reads the body to its end before it lets us
 		// answer. Where the server can't do it (HTTP/2 does it by itself), the
 		// answer waits, and that is all. Not before: who answers without

@@ -63,7 +63,7 @@ func (p *passage) request() (*http.Request, error) {
 	req := (&http.Request{
 		Method: p.r.Method, URL: target, Host: p.target.Host, Header: h,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-	}).WithContext(p.ctx)
+	}).WithContext(&p.informing)
 	if hasBody {
 		req.Body, req.ContentLength = p.body.attempt(), p.length
 		req.Trailer = p.r.Trailer // filled in once the body has been read

@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/yamux"
 
 	"sallyport/internal/mux"
+	"sallyport/internal/outbound"
 	"sallyport/proto"
 )
 
@@ -130,9 +131,10 @@ func (x *exchange) readAnswer() (*http.Response, error) {
 		case resp.StatusCode == http.StatusSwitchingProtocols:
 			return nil, errors.New("it switches protocols")
 		case resp.StatusCode < 200:
-			if resp.Header.Get(proto.HeaderStarted) != "" {
-				x.started = true
+			if resp.Header.Get(proto.HeaderStarted) == "" {
+				x.inform(resp)
 			}
+			x.started = true // said by the agent, or by the target itself
 		case resp.ContentLength < 0 && len(resp.TransferEncoding) == 0 && resp.Body != http.NoBody:
 			// Nothing would tell its end from a tunnel that broke.
 			return nil, errors.New("it has no length")
@@ -141,6 +143,15 @@ func (x *exchange) readAnswer() (*http.Response, error) {
 			x.large = resp.ContentLength < 0 || resp.ContentLength > shrinkFrom
 			return resp, nil
 		}
+	}
+}
+
+// inform passes an informational response of the target on, where somebody wants
+// to be told.
+func (x *exchange) inform(resp *http.Response) {
+	if informer := outbound.InformerOf(x.req.Context()); informer != nil {
+		proto.Strip(resp.Header)
+		informer.Inform(resp.StatusCode, resp.Header)
 	}
 }
 

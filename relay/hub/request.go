@@ -24,6 +24,7 @@ type upload struct {
 	body    io.ReadCloser // nil: there is none
 	length  int64         // -1: unknown, sent in chunks
 	getBody func() (io.ReadCloser, error)
+	trailer http.Header // of a body of unknown length; its values are there at its end
 	touched bool        // reading has begun
 	sent    atomic.Bool // all of it has left
 
@@ -32,7 +33,7 @@ type upload struct {
 }
 
 func newUpload(req *http.Request) *upload {
-	u := &upload{body: req.Body, length: req.ContentLength, getBody: req.GetBody}
+	u := &upload{body: req.Body, length: req.ContentLength, getBody: req.GetBody, trailer: req.Trailer}
 	switch {
 	case req.Body == nil || req.Body == http.NoBody:
 		u.body, u.length = nil, 0
@@ -61,7 +62,7 @@ func (u *upload) again() (*upload, error) {
 	if err != nil {
 		return nil, fmt.Errorf("get the body again: %w", err)
 	}
-	return &upload{body: body, length: u.length, getBody: u.getBody}, nil
+	return &upload{body: body, length: u.length, getBody: u.getBody, trailer: u.trailer}, nil
 }
 
 // close closes a body that nobody has begun to read. The goroutine that reads
@@ -121,6 +122,9 @@ func (u *upload) header(b *bytes.Buffer, req *http.Request) error {
 	switch {
 	case u.length < 0:
 		b.WriteString("Transfer-Encoding: chunked\r\n")
+		for name := range u.trailer { // so that the agent announces them in turn
+			b.WriteString("Trailer: " + name + "\r\n")
+		}
 	case u.length > 0 || method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch:
 		b.WriteString("Content-Length: ")
 		b.Write(strconv.AppendInt(b.AvailableBuffer(), u.length, 10))
@@ -193,12 +197,27 @@ func (u *upload) streamChunks(w io.Writer, buffer *chunk) error {
 			}
 		}
 		if readErr == io.EOF {
-			_, err := io.WriteString(w, "0\r\n\r\n")
-			return err
+			return u.endChunks(w)
 		}
 		if readErr != nil {
 			u.failed(readErr)
 			return readErr
 		}
 	}
+}
+
+// endChunks writes the last chunk and the trailer (RFC 9112, section 7.1.2).
+func (u *upload) endChunks(w io.Writer) error {
+	if len(u.trailer) == 0 {
+		_, err := io.WriteString(w, "0\r\n\r\n")
+		return err
+	}
+	var end bytes.Buffer
+	end.WriteString("0\r\n")
+	if err := u.trailer.Write(&end); err != nil { // replaces line breaks in values
+		return err
+	}
+	end.WriteString("\r\n")
+	_, err := w.Write(end.Bytes())
+	return err
 }
