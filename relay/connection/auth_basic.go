@@ -13,10 +13,6 @@ type BasicAuth struct {
 	Password string `json:"password" doc:"The password: {{secret.NAME}} or {{agent.secret.NAME}}."`
 }
 
-// maxCredential is how long one credential may be, in bytes, placeholders not
-// filled in.
-const maxCredential = MaxHeaderValue
-
 func (b *BasicAuth) check(f *faults) {
 	checkUserName(f, "auth.basic.username", b.Username)
 	checkCredential(f, "auth.basic.password", "password", b.Password)

@@ -103,10 +103,10 @@ func shortDuration(d time.Duration) string {
 	case d >= 48*time.Hour:
 		return fmt.Sprintf("%d days", d/(24*time.Hour))
 	case d >= time.Hour:
-		return fmt.Sprintf("%.3g h", d.Hours())
+		return fmt.Sprintf("%.2g h", d.Hours())
 	case d >= time.Minute:
-		return fmt.Sprintf("%.3g min", d.Minutes())
+		return fmt.Sprintf("%.2g min", d.Minutes())
 	default:
-		return fmt.Sprintf("%.3g s", d.Seconds())
+		return fmt.Sprintf("%.2g s", d.Seconds())
 	}
 }

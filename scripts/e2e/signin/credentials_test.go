@@ -55,6 +55,19 @@ func TestBasicAndDigestAtLighttpd(t *testing.T) {
 				}
 			})
 		}
+		if mode == "on-premise" {
+			t.Run("a secret of the agent", func(t *testing.T) {
+				c := s.in(mode, as("basic", web, "basic"))
+				c["secrets"] = object{}
+				c["auth"] = object{"type": "basic", "basic": object{"username": userOfServers, "password": "{{agent.secret.password}}"}}
+				if r := s.test(t, c); !r.OK {
+					t.Fatalf("%+v", r)
+				}
+				if status, code, body := s.send(t, s.save(t, c), "GET", "/who.sh", "", nil); status != http.StatusOK || !strings.HasPrefix(body, userOfServers) {
+					t.Errorf("%d %s %s", status, code, body)
+				}
+			})
+		}
 		t.Run("the other scheme", func(t *testing.T) {
 			if r := s.test(t, s.in(mode, as("basic", web, "md5"))); r.OK || r.Steps[2].Fix == nil || r.Steps[2].Fix.Value != "digest" {
 				t.Errorf("%+v", r.Steps[2])

@@ -44,11 +44,11 @@ const (
 
 func startProvider(t *testing.T, s *stage) *provider {
 	t.Helper()
-	inner := s.site.Listen(t, "127.0.0.1:0")
-	outer, err := net.Listen("tcp", inner.Addr().String()) // the port is free out here, or another run of the test tells
+	outer, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	inner := s.site.Listen(t, outer.Addr().String()) // in there, nobody else has the port
 	p := &provider{url: "http://" + inner.Addr().String(), asked: map[string]int{}}
 	storage.RegisterClients(storage.WebClient(webID, webSecret, s.api.Base+"/oauth/callback"), storage.WebClient(serviceID, serviceSecret))
 	users := filepath.Join(t.TempDir(), "users.json") // the service is one, so that its tokens can be asked about
@@ -206,6 +206,14 @@ func TestClientCredentials(t *testing.T) {
 		}
 		if _, _, now := p.tokens(seenFrom(mode)); now != asked+1 {
 			t.Errorf("the token endpoint was asked %d times after the revocation", now-asked)
+		}
+
+		if mode == "on-premise" {
+			auth["clientSecret"], auth["clientAuthentication"] = "{{agent.secret.client}}", "body"
+			if r := s.test(t, c); !r.OK || strings.Contains(r.Steps[1].Request.Body, serviceSecret) {
+				t.Errorf("with a secret of the agent: %+v %+v", r, r.Steps[1].Request)
+			}
+			auth["clientSecret"], auth["clientAuthentication"] = "{{secret.client}}", "basic"
 		}
 
 		c["secrets"] = object{"client": "wrong"}

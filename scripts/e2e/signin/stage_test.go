@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -72,6 +73,7 @@ func newStage(t *testing.T) *stage {
 	if err := enroll.Err(); err != nil {
 		t.Fatalf("enroll: %v", err)
 	}
+	keepSecrets(t, data)
 	testkit.Start(t, testkit.ProcessOptions{
 		Name: "agent", Path: filepath.Join(bin, "sallyport-agent"), Site: s.site, Log: log,
 		Args: []string{"run", "--data", data, "--allow-plaintext-relay", "--log-level", "debug", "--log-format", "json"},
@@ -80,6 +82,22 @@ func newStage(t *testing.T) *stage {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// keepSecrets gives the agent the passwords that never leave its site.
+func keepSecrets(t *testing.T, data string) {
+	t.Helper()
+	config := "secrets:\n"
+	for name, value := range map[string]string{"password": passwordOfServers, "client": serviceSecret} {
+		path := filepath.Join(data, name)
+		if err := os.WriteFile(path, []byte(value+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		config += fmt.Sprintf("  %s: {file: %q, hosts: [127.0.0.1]}\n", name, path)
+	}
+	if err := os.WriteFile(filepath.Join(data, "agent.yaml"), []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func freeAddress(t *testing.T, host netip.Addr) string {
@@ -94,7 +112,7 @@ func freeAddress(t *testing.T, host netip.Addr) string {
 
 // in is a connection in one of the two modes.
 func (s *stage) in(mode string, c object) object {
-	with := object{"name": fmt.Sprint("App ", mode), "mode": mode}
+	with := object{"name": fmt.Sprint("App ", mode), "mode": mode, "health": object{"off": true}} // tests count requests
 	if mode == "on-premise" {
 		with["agentId"] = s.agentID
 	}
