@@ -202,6 +202,42 @@ func TestSessionIsAskedToRestAtOnceInACrowd(t *testing.T) {
 	})
 }
 
+// TestWindowFollowsTheRoundTripOfTheNextWaking: the handshake's was measured in a
+// crowd.
+func TestWindowFollowsTheRoundTripOfTheNextWaking(t *testing.T) {
+	r := newRestful(t)
+	r.relay.opts.RTT, r.relay.opts.Budget = time.Second, NewBudget(1<<30)
+	r.relay.windows = newWindows(Window(time.Second), r.relay.opts.Budget)
+	for _, c := range []struct {
+		rtt  time.Duration
+		want uint32
+	}{{time.Second, mostWindow}, {time.Millisecond, leastWindow}, {80 * time.Millisecond, mostWindow}} {
+		r.relay.SetRTT(c.rtt)
+		stream, err := r.relay.OpenStream()
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.relay.SetRTT(time.Minute) // nothing, while it is awake
+		if got := config(r.relay.opts).MaxStreamWindowSize; got != c.want || r.relay.windows.most != c.want {
+			t.Errorf("%s: a window of %d, of %d, want %d", c.rtt, got, r.relay.windows.most, c.want)
+		}
+		if _, err := io.WriteString(stream, "x"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(stream, make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		_ = stream.Close()
+		testkit.Eventually(t, 5*time.Second, "the session rests", func() error {
+			r.ask()
+			if !r.rests() {
+				return errors.New("not yet")
+			}
+			return nil
+		})
+	}
+}
+
 // TestSessionDoesNotRestBeforeTheAgentHasSentAFrame: the agent agrees at once,
 // but nobody would ever end the yamux session that waits for its first frame.
 func TestSessionDoesNotRestBeforeTheAgentHasSentAFrame(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/yamux"
 
@@ -193,6 +194,19 @@ func (s *Session) AcceptStream() (*Stream, error) {
 		return nil, err
 	}
 	return s.opened(stream, s.framer), nil
+}
+
+// SetRTT says what the round trip has turned out to be, by which the windows are
+// chosen when the session next wakes: in a crowd of handshakes it was measured
+// with all the waiting.
+func (s *Session) SetRTT(rtt time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.inner != nil || s.windows == nil { // in use, or as small as can be
+		return
+	}
+	s.opts.RTT = rtt
+	s.windows.setMost(Window(rtt))
 }
 
 // Awake reports whether the session does not rest.

@@ -69,10 +69,10 @@ func (b *Budget) tight() bool { return b != nil && b.Taken() > b.total/2 }
 // the reader gets on. The other end may thus never send more than yamux
 // expects.
 type windows struct {
-	most   uint32
 	budget *Budget
 
 	mu      sync.Mutex // guards the following
+	most    uint32     // changes only while there is no stream
 	credits map[uint32]*credit
 	ended   bool
 }
@@ -98,6 +98,13 @@ func newWindows(most uint32, budget *Budget) *windows {
 		return nil
 	}
 	return &windows{most: most, budget: budget}
+}
+
+// setMost changes the largest window; no stream is open.
+func (w *windows) setMost(most uint32) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.most = most
 }
 
 // announced says how much of yamux's announcement, of which header is the

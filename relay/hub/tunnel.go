@@ -258,7 +258,11 @@ func (t *tunnel) ponged(rtt time.Duration) {
 	if worth {
 		t.known = now
 	}
+	session := t.session // nil: open is about to set it
 	t.mu.Unlock()
+	if session != nil {
+		session.SetRTT(min(now, rtt))
+	}
 	if worth {
 		t.tell(&proto.PingTimes{RTTMicros: now.Microseconds()})
 		t.hub.changed(t)
