@@ -26,7 +26,10 @@ const (
 
 // between is how often garbage is collected at least where it is made slowly:
 // a collection of a hundred megabytes takes a tenth of a second.
-const between = 20 * time.Second
+const between = 10 * time.Second
+
+// quietAfter is for how long nothing was collected when it is quiet.
+const quietAfter = 20 * time.Second
 
 // littlest is how much garbage may always gather, in bytes: collecting less
 // frees nothing worth mentioning.
@@ -44,7 +47,7 @@ func Relax(headroom uint64) {
 	p := &pace{headroom: headroom, percent: own, at: time.Now()}
 	p.adapt()
 	p.afterNext()
-	time.AfterFunc(between, p.look)
+	time.AfterFunc(quietAfter, p.look)
 }
 
 // pace follows the heap: after each collection it is chosen anew, and once it is
@@ -117,7 +120,7 @@ func (p *pace) percentFor(live uint64, rate float64) int {
 // next collection, which may be minutes away, the heap may be several times of
 // what is in use.
 func (p *pace) look() {
-	defer time.AfterFunc(between, p.look)
+	defer time.AfterFunc(quietAfter, p.look)
 	heap := []metrics.Sample{{Name: "/gc/cycles/total:gc-cycles"}, {Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"},
 		{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/free:bytes"}}
 	metrics.Read(heap)

@@ -13,14 +13,14 @@ func TestPaceFollowsTheHeap(t *testing.T) {
 	for live, want := range map[uint64]int{
 		0: 400, 1 << 20: 400, 16 << 20: 400, 20 << 20: 300, 32 << 20: 200, 40 << 20: 150, 64 << 20: 100, 1 << 30: 100,
 	} {
-		if got := p.percentFor(live, 64<<20); got != want {
+		if got := p.percentFor(live, 1<<30); got != want {
 			t.Errorf("with %d MiB in use: %d %%, want %d %%", live>>20, got, want)
 		}
 	}
 }
 
 // TestPaceFollowsHowMuchGarbageIsMade: garbage that is made slowly is collected
-// every 20 s or so, and does not gather until it is as much as what is in use.
+// every 10 s or so, and does not gather until it is as much as what is in use.
 func TestPaceFollowsHowMuchGarbageIsMade(t *testing.T) {
 	p := &pace{headroom: 64 << 20}
 	for _, c := range []struct {
@@ -28,8 +28,8 @@ func TestPaceFollowsHowMuchGarbageIsMade(t *testing.T) {
 		rate float64 // MiB/s
 		want int
 	}{
-		{100, 100, 100}, {100, 5, 100}, // busy
-		{100, 4, 100}, {100, 3, 75}, {100, 1, 25}, {100, 0, 25},
+		{100, 100, 100}, {100, 10, 100}, // busy
+		{100, 8, 100}, {100, 6, 75}, {100, 2, 25}, {100, 0, 25},
 		{10, 0.01, 50}, {1, 0.01, 400}, // 4 MiB may always gather
 		{10, 100, 400},
 	} {

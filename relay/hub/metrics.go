@@ -53,8 +53,8 @@ func newMetrics(registerer prometheus.Registerer, h *Hub) *metrics {
 	}
 	m.collectors = []prometheus.Collector{
 		m.refusals, m.requests, m.retries, m.waits, m.limits,
-		gauge("sallyport_tunnels", "Tunnels that are up.", func() float64 { return float64(len(h.tunnels())) }),
-		gauge("sallyport_agents_online", "Agents with at least one tunnel up.", func() float64 { return float64(h.online()) }),
+		gauge("sallyport_tunnels", "Tunnels that are up.", func() float64 { return float64(h.counted(func(a *agent) int { return len(a.tunnels) })) }),
+		gauge("sallyport_agents_online", "Agents with at least one tunnel up.", func() float64 { return float64(h.counted(func(a *agent) int { return min(len(a.tunnels), 1) })) }),
 		gauge("sallyport_tunnel_requests_in_flight", "Requests under way in tunnels.", func() float64 { return float64(h.flight.count()) }),
 		gauge("sallyport_tunnel_requests_waiting", "Requests that wait for an agent that is away or busy.", func() float64 { return float64(h.waitingNow()) }),
 		gauge("sallyport_tunnel_large_windows_bytes", "What answers may take beyond 256 KiB each while their callers do not read them; at most 128 MiB.", func() float64 { return float64(h.unread.Taken()) }),
@@ -110,10 +110,12 @@ func (m *metrics) traffic(h *Hub) (received, sent float64) {
 	m.mu.Lock()
 	totalReceived, totalSent := m.received, m.sent
 	m.mu.Unlock()
-	for _, t := range h.allTunnels() {
-		r, s := t.conn.Traffic()
-		totalReceived += r
-		totalSent += s
+	for _, a := range h.agents {
+		for _, t := range a.tunnels {
+			r, s := t.conn.Traffic()
+			totalReceived += r
+			totalSent += s
+		}
 	}
 	return float64(totalReceived), float64(totalSent)
 }
@@ -124,20 +126,12 @@ func (h *Hub) waitingNow() int {
 	return h.waiting
 }
 
-func (h *Hub) tunnels() []*tunnel {
+// counted adds up what there is of something at each agent.
+func (h *Hub) counted(of func(*agent) int) (n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.allTunnels()
-}
-
-func (h *Hub) online() int {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	n := 0
 	for _, a := range h.agents {
-		if len(a.tunnels) > 0 {
-			n++
-		}
+		n += of(a)
 	}
 	return n
 }

@@ -32,8 +32,14 @@ func agents(t testing.TB) (n int, full bool) {
 }
 
 // memoryLimit is how much of the relay's memory an idle agent with its two
-// tunnels may cost, in bytes, where there are thousands of them.
-const memoryLimit = 32 << 10
+// tunnels may cost, in bytes, where there are thousands of them. With TLS of the
+// relay's own each tunnel holds a goroutine, and buffers.
+func memoryLimit() float64 {
+	if secured() {
+		return 80 << 10
+	}
+	return 25 << 10
+}
 
 // TestAgentsOfOneRelay: thousands of agents are online at one relay, cost it
 // little, each answers, and after the relay was killed and started again all
@@ -73,7 +79,7 @@ func TestAgentsOfOneRelay(t *testing.T) {
 // backWithin is how long after the relay was killed all are back at the latest.
 // With 10 000 agents and their relay on two idle processors it is under 30 s;
 // on a machine that does other things, too, it takes longer.
-const backWithin = 90 * time.Second
+const backWithin = time.Minute
 
 func total(failures map[string]int) (n int) {
 	for _, k := range failures {
@@ -107,9 +113,13 @@ func (s *stage) awaitWhole(what string, within time.Duration) report {
 // kept for half a minute after their last request.
 func (s *stage) awaitRest() {
 	s.t.Helper()
+	atRest := 0 // goroutines
+	if secured() {
+		atRest = 2*s.n - s.single
+	}
 	testkit.Eventually(s.t, 2*time.Minute, "all tunnels rest", func() error {
 		time.Sleep(200 * time.Millisecond)
-		if n := s.metrics()["go_goroutines"]; n > float64(s.n)/10+100 {
+		if n := s.metrics()["go_goroutines"]; n > float64(atRest+s.n/10+100) {
 			return fmt.Errorf("%.0f goroutines", n)
 		}
 		return nil
@@ -132,10 +142,10 @@ func (s *stage) measureMemory(when string, before map[string]float64) {
 	}
 	const resident = "process_resident_memory_bytes"
 	began := time.Now()
-	testkit.Eventually(t, 2*time.Minute, fmt.Sprintf("%s, each of %d agents costs no more than %d KiB", when, s.n, memoryLimit>>10), func() error {
-		time.Sleep(500 * time.Millisecond)
+	testkit.Eventually(t, 2*time.Minute, fmt.Sprintf("%s, each of %d agents costs no more than %d KiB", when, s.n, int(memoryLimit())>>10), func() error {
+		time.Sleep(5 * time.Second) // asking makes garbage
 		now = s.metrics()
-		if cost := each(resident); cost > memoryLimit>>10 || time.Since(began) < 30*time.Second {
+		if cost := each(resident); cost > memoryLimit()/1024 || time.Since(began) < 30*time.Second {
 			return fmt.Errorf("%.1f KiB; heap %.1f, collected at %.1f, held for later %.1f, stacks %.1f", cost, each("go_memstats_heap_alloc_bytes"),
 				each("go_memstats_next_gc_bytes"), each("go_memstats_heap_idle_bytes")-each("go_memstats_heap_released_bytes"), each("go_memstats_stack_inuse_bytes"))
 		}

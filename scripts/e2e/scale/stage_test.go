@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/tls"
 	"database/sql"
 	"encoding/json"
 	"fmt"
@@ -36,6 +37,7 @@ type stage struct {
 	relay  *testkit.Process
 	log    *testkit.Log
 	args   []string
+	trust  []string // what the sites are told of the relay's certificate
 	sites  *testkit.Process
 	door   string // of the sites' process
 	ids    []site
@@ -69,9 +71,17 @@ func newStage(t testing.TB, n int, args ...string) *stage {
 	address := fmt.Sprintf("127.0.0.1:%d", testkit.FreePort(t))
 	s.args = append([]string{"serve", "--listen", address, "--data", filepath.Join(dir, "relay"), "--log-level", "warn",
 		"--connects-per-address", "0"}, args...) // thousands of sites have as many addresses
-	transport := &http.Transport{MaxIdleConnsPerHost: 64}
+	transport, scheme := &http.Transport{MaxIdleConnsPerHost: 64}, "http"
+	if secured() {
+		scheme = "https"
+		authority := testkit.NewAuthority(t, dir)
+		certificate, key := authority.Issue(t, dir, "relay", "127.0.0.1")
+		s.args = append(s.args, "--tls-cert", certificate, "--tls-key", key)
+		s.trust = []string{"--ca-file", authority.File}
+		transport.TLSClientConfig = &tls.Config{RootCAs: authority.Pool}
+	}
 	t.Cleanup(transport.CloseIdleConnections)
-	s.api = &apiclient.Client{Base: "http://" + address, Token: token, HTTP: &http.Client{Transport: transport}}
+	s.api = &apiclient.Client{Base: scheme + "://" + address, Token: token, HTTP: &http.Client{Transport: transport}}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("the relay wrote:\n%s", s.log.Tail(40))
@@ -81,6 +91,9 @@ func newStage(t testing.TB, n int, args ...string) *stage {
 	s.startRelay()
 	return s
 }
+
+// secured reports whether the relay is to serve TLS itself.
+func secured() bool { return os.Getenv("SALLYPORT_TLS") != "" }
 
 // openFiles raises the limit of open files, for this process and those that it
 // starts, and returns how many of n agents may then have one tunnel only. It
@@ -202,7 +215,7 @@ func (s *stage) startSites(args ...string) {
 	t.Helper()
 	s.sites = testkit.Start(t, testkit.ProcessOptions{
 		Name: "sites", Path: filepath.Join(bin, "sites"),
-		Args: append([]string{"--relay", s.api.Base, "--identities", s.identities(), "--single", strconv.Itoa(s.single)}, args...),
+		Args: append([]string{"--relay", s.api.Base, "--identities", s.identities(), "--single", strconv.Itoa(s.single)}, append(s.trust, args...)...),
 		Env:  []string{"GOGC=400"}, // it is not what is measured, and takes its share of the processors
 	})
 	testkit.Eventually(t, 20*time.Second, "the sites' process is up", func() error {
@@ -247,7 +260,7 @@ func (s *stage) reset() {
 // metrics are the relay's, by name; those with labels are summed up.
 func (s *stage) metrics() map[string]float64 {
 	s.t.Helper()
-	resp, err := http.Get(s.api.Base + "/metrics")
+	resp, err := s.api.HTTP.Get(s.api.Base + "/metrics")
 	if err != nil {
 		s.t.Fatal(err)
 	}
