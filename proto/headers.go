@@ -52,6 +52,9 @@ const (
 	// HeaderError is the Code of an answer that Sallyport made itself. Callers
 	// of the relay see it.
 	HeaderError = "Sallyport-Error"
+	// HeaderOutcome is the Outcome of a request through a connection, on every
+	// answer to one: an answer to HEAD has no body that could say it.
+	HeaderOutcome = "Sallyport-Outcome"
 	// HeaderAttempts is how often a request was tried, where its connection lets
 	// it be tried more than once. Callers see it, too.
 	HeaderAttempts = "Sallyport-Attempts"

@@ -111,14 +111,19 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	if sent != proto.EnrollPath {
+		began := time.Now()
 		actor, err := h.Callers.Actor(r)
 		if err != nil {
-			h.refuse(w, r, h.unauthorized(r, err))
+			p := h.unauthorized(r, err)
+			if _, _, ok := proxied(sent); ok {
+				p.notSent(began)
+			}
+			h.refuse(w, r, p)
 			return
 		}
 		r = r.WithContext(context.WithValue(r.Context(), actorKey{}, actor))
 		if id, rest, ok := proxied(sent); ok {
-			h.proxy(w, r, actor, id, rest)
+			h.proxy(w, r, actor, id, rest, began)
 			return
 		}
 	}

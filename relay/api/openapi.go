@@ -108,6 +108,7 @@ func (h *handler) describeProxy() {
 					Description: "The application's answer, whatever it is, or a problem with Sallyport-Error.",
 					Headers: map[string]*huma.Param{
 						"Server-Timing":        {Schema: &huma.Schema{Type: huma.TypeString}, Description: "Where the time went: total, queue, retry, held, tunnel, dns, connect, tls, wait."},
+						"Sallyport-Outcome":    {Schema: &huma.Schema{Type: huma.TypeString, Enum: []any{"not_sent", "sent", "unknown"}}, Description: "Whether the application may have acted on the request; sent where it answered."},
 						"Sallyport-Attempts":   {Schema: &huma.Schema{Type: huma.TypeInteger}, Description: "How often the request was tried, where the connection lets it be tried more than once."},
 						"Idempotency-Replayed": {Schema: &huma.Schema{Type: huma.TypeString}, Description: "true, where this is the result of an earlier request with the same Idempotency-Key."},
 						"Preference-Applied":   {Schema: &huma.Schema{Type: huma.TypeString}, Description: "wait=SECONDS, where that preference was heeded."},

@@ -81,12 +81,17 @@ func (p *passage) writeHeader(resp *http.Response) {
 	// to the relay; other clients take no notice.
 	h.Add("Content-Security-Policy", "sandbox")
 	h.Add("Server-Timing", p.serverTiming())
+	h[proto.HeaderOutcome] = sent
 	p.tellApplied(h)
 	p.tellAttempts(h)
 	p.tellReplayed(h)
 	p.closeUnread()
 	p.w.WriteHeader(resp.StatusCode)
 }
+
+// sent is the outcome of what the application has answered, and shared by all
+// answers.
+var sent = []string{string(proto.OutcomeSent)}
 
 // leaves reports whether a header field of the application goes to the caller.
 func leaves(name string) bool {

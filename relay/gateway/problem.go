@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"strconv"
@@ -50,6 +51,7 @@ func (p *passage) refuse(e *proto.Error) {
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Cache-Control", "no-store")
 	h.Set(proto.HeaderError, string(e.Code))
+	h.Set(proto.HeaderOutcome, string(cmp.Or(e.Outcome, proto.OutcomeUnknown)))
 	h["Server-Timing"] = []string{p.serverTiming()}
 	if next, err := time.Parse(time.RFC3339, e.Facts[session.FactNextTry]); err == nil {
 		left := max(next.Sub(p.g.clock()), time.Second)
