@@ -76,6 +76,35 @@ func TestListsOfActivityAndPeopleWorkAtAnySize(t *testing.T) {
 	c.get("/settings/people?q=zzz").contains(t, "Nobody here")
 }
 
+func TestThousandsOfTokensAreShownInParts(t *testing.T) {
+	r := newRig(t)
+	c := r.client()
+	c.get("/settings").contains(t, "No token yet")
+	must(t, r.store.Workspace(r.admin.WorkspaceID).Atomically(t.Context(), func(w *store.Workspace) error {
+		for i := range 5000 {
+			token := store.Token{ID: store.NewID("tok"), WorkspaceID: r.admin.WorkspaceID, Name: fmt.Sprint("program ", i), Role: "viewer", CreatedBy: "Ada", CreatedAt: time.Now()}
+			if err := w.CreateToken(context.Background(), token, fmt.Appendf(nil, "%032d", i)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	shown, path := 0, "/settings"
+	for range 100 {
+		a := c.get(path)
+		shown += strings.Count(a.body, "/revoke")
+		m := nextPage.FindStringSubmatch(a.body)
+		if m == nil {
+			break
+		}
+		path, _, _ = strings.Cut(m[1], "#")
+	}
+	if shown != 5000 {
+		t.Errorf("%d tokens are shown", shown)
+	}
+	c.get("/settings?tokens=nonsense").contains(t, "program")
+}
+
 func TestRequestsAppearUnderActivity(t *testing.T) {
 	r := newRig(t)
 	c := r.client()

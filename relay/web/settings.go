@@ -14,6 +14,7 @@ type settingsView struct {
 	HasPassword   bool
 	MayAdminister bool
 	Tokens        []tokenRow
+	MoreTokens    pages
 	Secret        string // of the token just made, shown this once
 	TokenName     string
 	TokenRole     string
@@ -51,11 +52,29 @@ func (h *handler) settingsPage(w http.ResponseWriter, r *http.Request, actor acc
 		if err != nil {
 			return err
 		}
+		tokens, view.MoreTokens = partOf(tokens, r)
 		for _, t := range tokens {
 			view.Tokens = append(view.Tokens, tokenRow{t, t.ExpiresAt != nil && !h.Clock().Before(*t.ExpiresAt)})
 		}
 	}
 	return h.render(w, status, h.views.settings, page{Title: "Settings", Section: "settings", Actor: actor, Notice: noticeOf(r), Body: view})
+}
+
+// partOf is the part of the tokens that is shown, and where the others are.
+func partOf(tokens []account.Token, r *http.Request) ([]account.Token, pages) {
+	var p pages
+	from, err := strconv.Atoi(r.URL.Query().Get("tokens"))
+	if err != nil || from < 0 || from >= len(tokens) {
+		from = 0
+	}
+	if from > 0 {
+		p.First = "/settings#tokens"
+	}
+	to := min(from+pageSize, len(tokens))
+	if to < len(tokens) {
+		p.Next = "/settings?tokens=" + strconv.Itoa(to) + "#tokens"
+	}
+	return tokens[from:to], p
 }
 
 func (h *handler) setPassword(w http.ResponseWriter, r *http.Request, actor account.Actor) error {
