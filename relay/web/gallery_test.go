@@ -126,6 +126,7 @@ func TestPagesLookRightInBothThemesAndWidths(t *testing.T) {
 		view{"form-on-premise", "/connections/new?agent=" + agentID, nil},
 		view{"form-auth-custom", r.editOf("custom"), nil},
 		view{"form-auth-oauth2", r.editOf("oauth2"), nil},
+		view{"form-requests", "/connections/new", submit("#requests > summary", `document.querySelector("#requests").open`)},
 		view{"form-mistakes", "/connections/new", submit(".bar .primary", `document.querySelector("#form-errors .note") !== null`)},
 		view{"form-tested", "/connections/" + conn.ID + "/edit", submit(".bar button[value=test]", `document.querySelector("#test-result .result-head") !== null`)},
 		view{"agents", "/agents", nil},
