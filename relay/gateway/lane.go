@@ -131,6 +131,8 @@ func (l *lane) release() {
 
 // reserve takes a place in the rate for another try of a request whose turn it
 // is, after the wait, and returns how long that makes the wait. nil: no limits.
+// The place is taken now: one that is taken at a later time would fill the rate
+// up to then at once, and let others begin before they may.
 func (l *lane) reserve(wait time.Duration) time.Duration {
 	if l == nil {
 		return wait
@@ -141,7 +143,7 @@ func (l *lane) reserve(wait time.Duration) time.Duration {
 		return wait
 	}
 	now := time.Now()
-	return wait + l.rate.ReserveN(now.Add(wait), 1).DelayFrom(now.Add(wait))
+	return max(wait, l.rate.ReserveN(now, 1).DelayFrom(now))
 }
 
 // free takes what a request needs to begin, if it is there; mu is held. Where it

@@ -90,6 +90,30 @@ func TestTheRateIsKept(t *testing.T) {
 	})
 }
 
+func TestATryThatWaitsForLongLetsNobodyBeginBeforeTheRateDoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := laneOf(connection.Limits{PerSecond: 1, Burst: 5})
+		for range 5 {
+			if err := l.take(t.Context(), Caller{ID: "a"}, time.Time{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if took := l.reserve(time.Minute); took != time.Minute {
+			t.Errorf("another try after a minute has to wait %s", took)
+		}
+		began := time.Now()
+		for range 2 {
+			if err := l.take(t.Context(), Caller{ID: "b"}, time.Time{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// The try has the place of the first second.
+		if took := time.Since(began).Round(time.Millisecond); took != 3*time.Second {
+			t.Errorf("two more began within %s", took)
+		}
+	})
+}
+
 func TestWhoCannotWaitIsToldWhenToComeBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := laneOf(connection.Limits{Concurrent: 1, Queue: 3, QueueMs: 5000})
