@@ -35,13 +35,16 @@ func (document[T]) Schema(r huma.Registry) *huma.Schema {
 func (d *document[T]) decode(r huma.Registry) (T, []FieldError) {
 	var value T
 	var loose any
-	numbers := json.NewDecoder(bytes.NewReader(d.raw))
-	if err := numbers.Decode(&loose); err != nil {
-		return value, []FieldError{{Message: err.Error()}}
-	}
+	var mismatch *json.UnmarshalTypeError
 	path := huma.NewPathBuffer([]byte{}, 0)
 	var result huma.ValidateResult
-	huma.Validate(r, d.Schema(r), path, huma.ModeWriteToServer, loose, &result)
+	switch err := json.Unmarshal(d.raw, &loose); {
+	case err == nil:
+		huma.Validate(r, d.Schema(r), path, huma.ModeWriteToServer, loose, &result)
+	case json.Unmarshal(d.raw, &value) == nil || !errors.As(err, &mismatch):
+		return value, []FieldError{{Message: "The document can't be read: " + err.Error() + "."}}
+	default: // a number beyond all others: below, the field that has it is named
+	}
 	var faults []FieldError
 	for _, err := range result.Errors {
 		var detail *huma.ErrorDetail
@@ -49,10 +52,9 @@ func (d *document[T]) decode(r huma.Registry) (T, []FieldError) {
 			faults = append(faults, FieldError{Path: fieldPath(detail.Location), Message: plainly(detail.Message)})
 		}
 	}
-	var mismatch *json.UnmarshalTypeError
 	if err := json.Unmarshal(d.raw, &value); err != nil && len(faults) == 0 {
 		if errors.As(err, &mismatch) {
-			faults = append(faults, FieldError{Path: mismatch.Field, Message: "Must be " + kindOf(mismatch.Type) + "."})
+			faults = append(faults, FieldError{Path: withoutEmbedded(mismatch.Field), Message: "Must be " + kindOf(mismatch.Type) + "."})
 		} else {
 			faults = append(faults, FieldError{Message: err.Error()})
 		}
@@ -94,6 +96,15 @@ func fieldPath(location string) string {
 	return strings.TrimPrefix(location, "body.")
 }
 
+// withoutEmbedded is encoding/json's path of a field without the embedded structs
+// before it: a document has none of them, and no field with a capital at its front.
+func withoutEmbedded(path string) string {
+	for path != "" && path[0] >= 'A' && path[0] <= 'Z' {
+		_, path, _ = strings.Cut(path, ".")
+	}
+	return path
+}
+
 // plainly says huma's messages, and those of strictJSON, in our words.
 func plainly(message string) string {
 	switch {
@@ -123,6 +134,8 @@ func kindOf(t reflect.Type) string {
 		return "a list"
 	case reflect.Struct, reflect.Map:
 		return "an object"
+	case reflect.Float64:
+		return "a number in range"
 	}
 	return "a whole number in range"
 }

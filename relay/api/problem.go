@@ -52,9 +52,12 @@ func newProblem(status int, code proto.Code, detail string) *Problem {
 // invalid is the problem of faulty fields.
 func invalid(fields []FieldError) *Problem {
 	p := newProblem(http.StatusUnprocessableEntity, proto.CodeValidation, "One field is faulty.")
-	if len(fields) == 1 {
+	switch {
+	case len(fields) == 1 && fields[0].Path == "": // the document as a whole
+		p.Detail = fields[0].Message
+	case len(fields) == 1:
 		p.Detail = fields[0].Path + ": " + fields[0].Message
-	} else {
+	default:
 		p.Detail = spell(len(fields)) + " fields are faulty; errors names each."
 	}
 	p.Errors = fields

@@ -46,6 +46,8 @@ func TestBadConnectionNamesEveryFaultyFieldAndSavesNothing(t *testing.T) {
 		{"unknown field, deep", app.connection(map[string]any{"auth": cookie(map[string]any{"urii": "x"})}), []string{"auth.cookie.urii"}},
 		{"unknown field and faulty content", app.connection(map[string]any{"modee": 1, "baseUri": "ftp://x", "name": ""}), []string{"modee", "baseUri", "name"}},
 		{"wrong types", app.connection(map[string]any{"name": 7, "headers": "none"}), []string{"name", "headers"}},
+		{"number that no field can hold", app.connection(map[string]any{"requests": map[string]any{"timeouts": map[string]any{"totalMs": json.Number("99999999999999999999999")}}}), []string{"requests.timeouts.totalMs"}},
+		{"number beyond all others", app.connection(map[string]any{"requests": map[string]any{"limits": map[string]any{"perSecond": json.Number("1e400")}}}), []string{"requests.limits.perSecond"}},
 		{"bad URI", app.connection(map[string]any{"baseUri": "http://[::1"}), []string{"baseUri"}},
 		{"no scheme", app.connection(map[string]any{"baseUri": "erp.example.com/api"}), []string{"baseUri"}},
 		{"user info in the URI", app.connection(map[string]any{"baseUri": "https://u:p@erp.example.com"}), []string{"baseUri"}},
@@ -90,6 +92,7 @@ func TestBodyThatIsNoDocumentSaysWhere(t *testing.T) {
 		{"cut off", `{"name": "x", "mo`, "ends too early", 422},
 		{"two documents", `{"name":"x"} {"name":"y"}`, "line 1, column 14", 422},
 		{"an array", `[]`, "object", 422},
+		{"nothing", `null`, `"detail":"Must be object."`, 422},
 		{"not UTF-8", "{\"name\": \"\xff\"}", "UTF-8", 422},
 	} {
 		t.Run(c.name, func(t *testing.T) {
