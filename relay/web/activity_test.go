@@ -68,9 +68,10 @@ func TestListsOfActivityAndPeopleWorkAtAnySize(t *testing.T) {
 			}
 		}
 	}
-	if rows, pages := walk(t, c, "/settings/people"); rows != 5001 || pages != 101 {
+	if rows, pages := walk(t, c, "/settings/people?q=p49"); rows != 100 || pages != 2 {
 		t.Errorf("%d people on %d pages", rows, pages)
 	}
+	c.get("/settings/people").contains(t, `rel="next"`)
 	c.get("/activity?kind=agent").contains(t, `rel="next"`, "kind=agent")
 	c.get("/settings/people?q=P4999").contains(t, "p4999@example.com")
 	c.get("/settings/people?q=zzz").contains(t, "Nobody here")
@@ -89,18 +90,12 @@ func TestThousandsOfTokensAreShownInParts(t *testing.T) {
 		}
 		return nil
 	}))
-	shown, path := 0, "/settings"
-	for range 100 {
+	for path, next := range map[string]string{"/settings": "/settings?tokens=50#tokens", "/settings?tokens=4900": "/settings?tokens=4950#tokens", "/settings?tokens=4950": ""} {
 		a := c.get(path)
-		shown += strings.Count(a.body, "/revoke")
 		m := nextPage.FindStringSubmatch(a.body)
-		if m == nil {
-			break
+		if n := strings.Count(a.body, "/revoke"); n != 50 || (m == nil) != (next == "") || m != nil && m[1] != next {
+			t.Errorf("%s: %d tokens, then %v", path, n, m)
 		}
-		path, _, _ = strings.Cut(m[1], "#")
-	}
-	if shown != 5000 {
-		t.Errorf("%d tokens are shown", shown)
 	}
 	c.get("/settings?tokens=nonsense").contains(t, "program")
 }
