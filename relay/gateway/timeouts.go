@@ -47,12 +47,13 @@ func (p *passage) outOfTime(stage, doing string) *proto.Error {
 
 // brokeOff is the failure of an answer of which nothing has been passed on. An
 // agent that has begun to answer can only break off where the application goes
-// silent; that it did so for as long as it may is known here too.
+// silent; that it did so for as long as it may is seen here too, if a little less
+// exactly: the header was under way for a moment.
 func (p *passage) brokeOff(err error) *proto.Error {
 	e := p.failure(err)
 	e.Outcome = proto.OutcomeSent // it was answered
 	idle := time.Duration(p.c.Requests.Timeouts.IdleMs) * time.Millisecond
-	if idle > 0 && e.Code == proto.CodeTargetUnreachable && time.Since(p.answered) >= idle {
+	if idle > 0 && e.Code == proto.CodeTargetUnreachable && time.Since(p.answered) >= idle-idle/10 {
 		e.Code, e.Reason = proto.CodeTargetTimeout, proto.ReasonTimeout
 		e.Detail = fmt.Sprintf("%s was idle for %s while its answer was read.", p.target.Host, idle)
 		e.Facts = map[string]string{"stage": "body", "timeout": proto.TimeoutIdle}
