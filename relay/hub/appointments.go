@@ -15,19 +15,22 @@ type appointments struct {
 
 const (
 	// perSecond is how many are told to come within one second: about as many
-	// as a relay on two cores can take beside its other work. Measuring it
-	// would not help, since all are told within a second or two in which the
-	// relay looks slower than it is. Who comes and finds no place after all is
+	// as a relay on two cores can take beside its other work. At first, measuring
+	// it would not help, since all are told within a second or two in which the
+	// relay looks slower than it is; where proofs have come to wait for long, it
+	// is as slow as it has been of late. Who comes and finds no place after all is
 	// told another time, after everybody else.
 	perSecond = 1000
+	// leastPerSecond is for a relay that has hardly taken anybody in of late.
+	leastPerSecond = 50
 	// latestAppointment is the furthest. Who can't be given one before it comes
 	// at some moment of the half before it.
 	latestAppointment = time.Minute
 )
 
 // make is when to come again: a second from now, or after those who were told
-// before.
-func (a *appointments) make(now time.Time) time.Duration {
+// before, of whom so many come in a second.
+func (a *appointments) make(now time.Time, rate float64) time.Duration {
 	if soonest := now.Add(time.Second); a.next.Before(soonest) {
 		a.next = soonest
 	}
@@ -35,6 +38,6 @@ func (a *appointments) make(now time.Time) time.Duration {
 	if at >= latestAppointment {
 		return latestAppointment/2 + rand.N(latestAppointment/2)
 	}
-	a.next = a.next.Add(time.Second / perSecond)
+	a.next = a.next.Add(time.Duration(float64(time.Second) / min(max(rate, leastPerSecond), perSecond)))
 	return at
 }

@@ -23,7 +23,8 @@ import (
 // than being told when to come again.
 type doorstep struct {
 	most, mostOfOne int
-	grace           time.Duration      // how long nobody is dismissed for, and proofs may wait
+	grace           time.Duration      // how long nobody is dismissed for
+	patience        time.Duration      // how long proofs may wait
 	connects        *throttle.Throttle // nil: no limit
 	clock           func() time.Time
 
@@ -33,6 +34,9 @@ type doorstep struct {
 	dawdlers     list.List     // of *place, in the order in which they came
 	waiting      int           // for their turn, with a proof
 	waited       time.Duration // whose turn came last, or whose time was up
+	turns        int           // since counted
+	counted      time.Time
+	rate         float64 // turns a second, of late
 	appointments appointments
 }
 
@@ -57,7 +61,7 @@ type doorLimit struct {
 const connectsBurst = 10
 
 func newDoorstep(opts Options) *doorstep {
-	d := &doorstep{most: opts.MaxHandshakes, mostOfOne: max(1, opts.MaxHandshakes/2), grace: opts.StepTimeout / 5,
+	d := &doorstep{most: opts.MaxHandshakes, mostOfOne: max(1, opts.MaxHandshakes/2), grace: opts.StepTimeout / 5, patience: opts.StepTimeout / 2,
 		byAddress: make(map[string]int), clock: opts.Clock}
 	if n := opts.ConnectsPerAddress; n > 0 {
 		d.connects = throttle.New(throttle.Options{Burst: connectsBurst * n, Every: time.Second / time.Duration(n), Clock: opts.Clock})
@@ -68,18 +72,22 @@ func newDoorstep(opts Options) *doorstep {
 func (d *doorstep) enter(address string) (*place, *doorLimit) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	busy := d.waiting > 0 && d.waited > d.grace
+	slow := d.waiting > 0 && d.waited > d.patience
+	busy, rate := slow, float64(perSecond)
+	if slow {
+		rate = d.rate
+	}
 	var dawdler *place // who has to make room
 	if !busy && d.all >= d.most {
 		dawdler = d.dawdler()
 		busy = dawdler == nil
 	}
 	if busy {
-		return nil, &doorLimit{"busy", http.StatusServiceUnavailable, d.appointments.make(d.clock()),
+		return nil, &doorLimit{"busy", http.StatusServiceUnavailable, d.appointments.make(d.clock(), rate),
 			"Too many agents are connecting at this moment."}
 	}
 	if d.byAddress[address] >= d.mostOfOne {
-		return nil, &doorLimit{"handshakes_per_address", http.StatusTooManyRequests, d.appointments.make(d.clock()),
+		return nil, &doorLimit{"handshakes_per_address", http.StatusTooManyRequests, d.appointments.make(d.clock(), rate),
 			"Too many agents are connecting from " + address + " at this moment (" + strconv.Itoa(d.mostOfOne) + ")."}
 	}
 	if d.connects != nil {
@@ -134,7 +142,12 @@ func (d *doorstep) turn(p *place) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.waiting--
-	d.waited = time.Since(p.since)
+	now := time.Now()
+	d.waited = now.Sub(p.since)
+	d.turns++
+	if since := now.Sub(d.counted); since >= time.Second {
+		d.rate, d.turns, d.counted = float64(d.turns)/since.Seconds(), 0, now
+	}
 }
 
 // leave is for who entered; proved: it is an agent.

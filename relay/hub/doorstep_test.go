@@ -31,7 +31,7 @@ func TestNobodyIsLetInWhileProofsWaitForLong(t *testing.T) {
 		}
 		d.turn(there[0])
 		enter(true) // it had not waited
-		time.Sleep(3 * time.Second)
+		time.Sleep(6 * time.Second)
 		d.turn(there[1])
 		enter(false)
 		d.leave(there[1], true)
