@@ -45,6 +45,7 @@ type answer struct {
 	chunked   bool
 	told      bool // the relay knows that the request is being sent
 	begun     bool // the final response's header is in the buffer
+	head      int  // where in the buffer it begins
 	// brief: a short body of known length is about to be read, which mostly came
 	// with its header. Nobody is served by the header alone, so the first read
 	// of it is not worth a timer, which can cost waking a processor.
@@ -157,6 +158,9 @@ func (a *answer) send(method string, resp *http.Response, reusable bool) error {
 		if err == io.EOF {
 			break
 		}
+		if err != nil && a.takeBack() {
+			return err // nobody has seen a beginning: the failure itself can be told
+		}
 		if err != nil {
 			_ = a.flush() // what came is passed on; the failure told is the target's
 			return err
@@ -177,6 +181,22 @@ func (a *answer) send(method string, resp *http.Response, reusable bool) error {
 		a.add("\r\n")
 	}
 	return a.flush()
+}
+
+// takeBack removes the final response's header from the buffer, if no part of it
+// has left and nothing of a body has come, and reports whether it has.
+func (a *answer) takeBack() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.bodyBytes > 0 || a.sent > a.head || a.filled <= a.head || a.failed != nil {
+		return false
+	}
+	if a.armed {
+		a.timer.Stop()
+		a.armed = false
+	}
+	a.filled, a.begun, a.chunked = a.head, false, false
+	return true
 }
 
 // fill reads once from the body into the buffer's free end.
@@ -237,7 +257,9 @@ func hasBody(method string, status int) bool {
 
 // header puts the final response's header into the buffer.
 func (a *answer) header(method string, resp *http.Response, reusable bool) {
-	a.begun = true
+	a.mu.Lock()
+	a.begun, a.head = true, a.filled
+	a.mu.Unlock()
 	a.brief = resp.ContentLength >= 0 && resp.ContentLength <= smallestRead
 	stripHopByHop(resp.Header)
 	a.add("HTTP/1.1 ", strconv.Itoa(resp.StatusCode), " ", clean(reason(resp)), "\r\n")

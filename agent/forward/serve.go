@@ -189,6 +189,10 @@ func (c *call) perform() {
 	}
 	offered := c.reusable()
 	err = c.out.send(c.req.Method, resp, offered)
+	if err != nil && !c.out.begun {
+		c.fail(asError(err))
+		return
+	}
 	if err != nil {
 		c.log.Warn("answer broke off", append(c.fields(), zap.Int("status", resp.StatusCode), zap.String("error", err.Error()))...)
 		return

@@ -71,7 +71,7 @@ type talk struct {
 
 // ofTheHop is what one connection says to another, or the relay adds to what it
 // passes on.
-var ofTheHop = []string{"Date", "Connection", "Server-Timing", "Content-Security-Policy", "Keep-Alive"}
+var ofTheHop = []string{"Date", "Connection", "Server-Timing", "Content-Security-Policy", "Keep-Alive", proto.HeaderOutcome}
 
 func without(h http.Header, names ...string) http.Header {
 	h = h.Clone()
