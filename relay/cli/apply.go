@@ -81,6 +81,10 @@ func planFiles(ctx context.Context, c *client.Client, o outside, files []string,
 	if err != nil && !errors.As(err, &options.Found) {
 		return nil, err
 	}
+	if err == nil && options.Prune && len(docs) == 0 { // whatever was to write them has failed
+		return nil, fmt.Errorf("nothing was changed: %s describe no connection, and --prune would delete all that %s keeps; if that is meant: sallyport-relay connection delete",
+			strings.Join(files, ", "), options.Owner)
+	}
 	plan, err := schema.NewPlan(ctx, c, docs, options)
 	return plan, nothingChanged(err)
 }
