@@ -194,7 +194,7 @@ func (w *recorder) answer(ms float64) *answerView {
 	}
 	for name, values := range w.sent {
 		for _, value := range values {
-			if name == "Server-Timing" && value == timings[len(timings)-1] || name == "Content-Security-Policy" && value == "sandbox" {
+			if strings.HasPrefix(name, proto.HeaderPrefix) || name == "Server-Timing" && value == timings[len(timings)-1] || name == "Content-Security-Policy" && value == "sandbox" {
 				continue // added by the gateway, for browsers
 			}
 			v.Headers = append(v.Headers, probe.Header{Name: name, Value: value})
