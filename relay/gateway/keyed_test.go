@@ -317,6 +317,10 @@ func TestWithoutAStoreForItsKeyARequestIsNotSent(t *testing.T) {
 	if p := problemOf(t, s.post(t, "/orders", "k", "x")); p.Code != proto.CodeInternal || p.Outcome != proto.OutcomeNotSent || p.Reason != ReasonNoResults {
 		t.Errorf("%+v", p)
 	}
+	h.fail = &proto.Error{Code: proto.CodeNotFound, Detail: "There is no such connection."} // since the request came
+	if p := problemOf(t, s.post(t, "/orders", "k", "x")); p.Code != proto.CodeNotFound || p.Outcome != proto.OutcomeNotSent {
+		t.Errorf("%+v", p)
+	}
 	h.fail = nil
 	h.m[result.Key{WorkspaceID: "wsp_1", ConnectionID: "con_1", Caller: "token ", Key: "k"}] = nil // its relay was killed
 	if p := problemOf(t, s.post(t, "/orders", "k", "x")); p.Outcome != proto.OutcomeUnknown || p.Reason != ReasonResultLost {

@@ -28,6 +28,11 @@ func (p *passage) unkeyed(err error) *proto.Error {
 	if p.ctx.Err() != nil {
 		return p.failure(err)
 	}
+	if e := proto.AsError(err); e != nil { // it says itself what is wrong
+		told := *e
+		told.Outcome = proto.OutcomeNotSent
+		return &told
+	}
 	return &proto.Error{Code: proto.CodeInternal, Reason: ReasonNoResults, Outcome: proto.OutcomeNotSent, Err: err,
 		Detail: "The relay could not note the Idempotency-Key in its database, so the request was not sent.",
 		Hint:   "Try again; if it stays, tell whoever runs the relay."}

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -159,7 +160,9 @@ func (r *Registry) RecordTest(ctx context.Context, actor account.Actor, id strin
 	if _, err := w.Connection(ctx, id); err != nil {
 		return fault(err, "connection")
 	}
-	if err := w.AddTest(ctx, t); err != nil {
+	if err := w.AddTest(ctx, t); errors.Is(err, store.ErrReference) { // deleted in the very moment
+		return fault(store.ErrNotFound, "connection")
+	} else if err != nil {
 		return fault(err, "connection")
 	}
 	if err := r.pingSoon(ctx, w, id); err != nil { // with the session that the test has made

@@ -29,13 +29,16 @@ func storedKey(key result.Key) store.ResultKey {
 }
 
 // BeginResult enters a request under its key, for package gateway. It returns nil
-// where nobody has before; otherwise what is known of that request. One that this
+// where nobody has before; otherwise what is known of that request; a *proto.Error
+// with not_found where the connection is gone. One that this
 // run has entered and not finished is lost: the gateway knows of those that are
 // under way.
 func (r *Registry) BeginResult(ctx context.Context, key result.Key) (*result.Known, error) {
 	stored := storedKey(key)
 	known, first, err := r.Store.Workspace(key.WorkspaceID).BeginResult(ctx, stored, r.roster.run, r.Clock().Add(result.Kept))
 	switch {
+	case errors.Is(err, store.ErrReference): // deleted since it was resolved
+		return nil, fault(store.ErrNotFound, "connection")
 	case err != nil:
 		return nil, err
 	case first:

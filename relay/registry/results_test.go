@@ -13,6 +13,13 @@ import (
 	"sallyport/relay/store"
 )
 
+func TestAKeyOfAConnectionThatIsGoneIsNotFound(t *testing.T) {
+	s := newSite(t)
+	key := result.Key{WorkspaceID: s.ada.WorkspaceID, ConnectionID: "con_nowhere", Caller: "user usr_ada", Key: "8e03978e"}
+	_, err := s.BeginResult(t.Context(), key)
+	wantCode(t, err, proto.CodeNotFound, "")
+}
+
 // TestTwoRelaysKnowOneResultForAKey: whichever of them the request comes to.
 func TestTwoRelaysKnowOneResultForAKey(t *testing.T) {
 	pair(t, func(t *testing.T, a, b *site) {
