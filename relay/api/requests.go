@@ -2,8 +2,10 @@ package api
 
 import (
 	"context"
+	"strconv"
 	"time"
 
+	"sallyport/proto"
 	"sallyport/relay/gateway"
 )
 
@@ -30,6 +32,10 @@ type requestsPage struct {
 }
 
 func (h *handler) listRequests(ctx context.Context, in *requestsPage) (*listed[SentRequest], error) {
+	if _, err := strconv.ParseUint(in.Cursor, 10, 63); err != nil && in.Cursor != "" {
+		return nil, &proto.Error{Code: proto.CodeValidation, Detail: "The cursor is not one of this list.",
+			Hint: "Send nextCursor of the page before, or none for the first page."}
+	}
 	found, next := h.Journal.List(actorOf(ctx).WorkspaceID, gateway.Wanted{ConnectionID: in.ConnectionID, Failed: in.Failed, Limit: in.Limit, Cursor: in.Cursor})
 	return listOf(found, next, func(e gateway.Entry) SentRequest {
 		return SentRequest{At: e.At, RequestID: e.RequestID, ConnectionID: e.ConnectionID, Connection: e.Connection,

@@ -118,6 +118,7 @@ func TestRequestsAreListedWithoutTheirQuery(t *testing.T) {
 	if failed.json(t, "items.0.status") != 418.0 || failed.json(t, "items.1") != nil {
 		t.Errorf("%s", failed.body)
 	}
+	relay.expect(422, "GET", "/api/v1/requests?cursor=another", "")
 	if none := relay.expect(200, "GET", "/api/v1/requests?connectionId=other", ""); none.json(t, "items.0") != nil {
 		t.Errorf("%s", none.body)
 	}
