@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"sallyport/proto"
@@ -153,6 +154,14 @@ type Sent struct {
 	Failure         string // "": it was accepted
 }
 
+// testNotices is how many test notices a workspace may send at once, and one
+// more each testNoticeEvery: addresses are whatever somebody has entered, and
+// nobody is to be flooded by the relay.
+const (
+	testNotices     = 20
+	testNoticeEvery = time.Minute
+)
+
 // SendTest sends a test notice to everybody who would be told about the saved
 // connection, at once and once each, and says what came of it.
 func (w *Watch) SendTest(ctx context.Context, actor account.Actor, id string) ([]Sent, error) {
@@ -163,6 +172,10 @@ func (w *Watch) SendTest(ctx context.Context, actor account.Actor, id string) ([
 	if c.Health == nil || c.Health.Webhook == "" && len(c.Health.Emails) == 0 {
 		return nil, &proto.Error{Code: proto.CodeValidation, Detail: "The connection names nobody who is to be told.",
 			Hint: "Enter a webhook or e-mail addresses under Health, and save."}
+	}
+	if wait := w.tests.Take(actor.WorkspaceID); wait > 0 {
+		return nil, &proto.Error{Code: proto.CodeTooManyRequests, Detail: "Too many test notices were sent lately.", Hint: "Try again in a minute.",
+			Facts: map[string]string{"retryAfter": strconv.Itoa(int(wait/time.Second) + 1)}}
 	}
 	now := w.Clock()
 	n := Notice{Type: TypeTest, At: rfc3339(now), Connection: w.Courier.subject(c), State: Unknown, Was: Unknown, Since: rfc3339(now), Differences: []Difference{}}

@@ -16,6 +16,7 @@ import (
 	"sallyport/relay/hub"
 	"sallyport/relay/probe"
 	"sallyport/relay/store"
+	"sallyport/relay/throttle"
 )
 
 // Connections opens saved connections, for the relay itself.
@@ -61,6 +62,7 @@ type Watch struct {
 	work    sync.WaitGroup
 	pinging chan struct{} // a place for each ping under way
 	telling chan struct{} // and for each notice
+	tests   *throttle.Throttle
 }
 
 const (
@@ -87,7 +89,8 @@ const (
 
 // New makes a Watch; Run it.
 func New(o Options) *Watch {
-	w := &Watch{Options: o, round: roundEvery, wake: make(chan struct{}, 1), pinging: make(chan struct{}, atOnce), telling: make(chan struct{}, tellAtOnce)}
+	w := &Watch{Options: o, round: roundEvery, wake: make(chan struct{}, 1), pinging: make(chan struct{}, atOnce), telling: make(chan struct{}, tellAtOnce),
+		tests: throttle.New(throttle.Options{Burst: testNotices, Every: testNoticeEvery, Clock: o.Clock})}
 	w.metrics = newMetrics(o.Registerer, w)
 	return w
 }

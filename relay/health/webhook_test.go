@@ -11,6 +11,7 @@ import (
 
 	"sallyport/internal/outbound"
 	"sallyport/internal/testkit"
+	"sallyport/proto"
 	"sallyport/relay/connection"
 	"sallyport/relay/mail"
 )
@@ -106,6 +107,16 @@ func TestATestNoticeSaysWhatCameOfEach(t *testing.T) {
 	quiet := r.save(spec(func(s *connection.Spec) { s.Health = nil }))
 	if _, err := r.watch.SendTest(t.Context(), r.admin, quiet); err == nil {
 		t.Error("a test notice to nobody")
+	}
+
+	r.watch.Courier.Mail = nil
+	for range testNotices - 2 {
+		_, err = r.watch.SendTest(t.Context(), r.admin, id)
+		must(t, err)
+	}
+	_, err = r.watch.SendTest(t.Context(), r.admin, id)
+	if e := proto.AsError(err); e == nil || e.Code != proto.CodeTooManyRequests || e.Facts["retryAfter"] == "" {
+		t.Errorf("one too many: %v", err)
 	}
 }
 

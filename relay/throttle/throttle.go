@@ -1,7 +1,7 @@
 // Package throttle slows down guessing. Packages account and registry use it
 // where something is proved by a secret that a stranger may try: passwords,
-// enrolment codes; package hub for connects that prove nothing. It keeps its
-// counts in memory; a restart forgives.
+// enrolment codes; package hub for connects that prove nothing, and package
+// health for test notices. It keeps its counts in memory; a restart forgives.
 package throttle
 
 import (
