@@ -61,10 +61,13 @@ func startServer(socket, l net.Listener, h http.Handler, log *zap.Logger) *serve
 }
 
 // lastAnswers has clients who keep their connections told, by the answer to
-// their next request, that this server is about to stop.
+// their next request, that this server is about to stop, or that the connection
+// is of no use any more: net/http ends the context of a whole connection when a
+// read of it fails, be it for a deadline alone, and every later request on it
+// would begin cancelled.
 func (s *server) lastAnswers(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.stopping.Load() {
+		if s.stopping.Load() || r.Context().Err() != nil {
 			w.Header().Set("Connection", "close")
 		}
 		h.ServeHTTP(w, r)

@@ -145,3 +145,47 @@ func TestStopIsNotHeldUp(t *testing.T) {
 	}
 	http.DefaultClient.CloseIdleConnections()
 }
+
+// TestAConnectionThatCancelsAllItsRequestsEnds: net/http keeps a connection whose
+// context has ended, and would have each later request on it begin cancelled.
+func TestAConnectionThatCancelsAllItsRequestsEnds(t *testing.T) {
+	l, err := listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := startServer(l, l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/spoil" {
+			// The connection is read meanwhile, to notice that the client leaves.
+			_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0))
+			<-r.Context().Done()
+		}
+		_, _ = fmt.Fprint(w, r.Context().Err())
+	}), zaptest.NewLogger(t))
+	transport := &http.Transport{}
+	t.Cleanup(func() {
+		transport.CloseIdleConnections()
+		s.stop(context.Background())
+	})
+	for _, step := range []struct {
+		path, context string
+		last          bool
+	}{
+		{"/spoil", "context canceled", false},
+		{"/", "context canceled", true},
+		{"/", "<nil>", false},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+l.Addr().String()+step.path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := transport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if err != nil || string(text) != step.context || resp.Close != step.last {
+			t.Errorf("%s: %q, %v, last %v", step.path, text, err, resp.Close)
+		}
+	}
+}
