@@ -45,9 +45,6 @@ func (s *stream) write(text string) {
 		return
 	}
 	_ = s.out.SetWriteDeadline(time.Now().Add(writeTime)) // a writer without deadlines is a test's
-	// The connection may serve other requests after this one, and net/http leaves
-	// a deadline where it is.
-	defer func() { _ = s.out.SetWriteDeadline(time.Time{}) }()
 	if _, err := s.w.Write([]byte(text)); err != nil {
 		s.failed = true
 		return

@@ -1,14 +1,10 @@
 package probe
 
 import (
-	"context"
 	"fmt"
-	"net/http"
-	"strconv"
 	"strings"
 
 	"sallyport/relay/connection"
-	"sallyport/relay/road"
 	"sallyport/relay/session"
 )
 
@@ -110,39 +106,4 @@ func missingAdvice(v session.FoundValue, which string) string {
 		return fmt.Sprintf("Look at the page's form below for the hidden field that holds the token, and take its name. The %s must lead to the page that shows the sign-in form.", which)
 	}
 	return "Look at the answer below, and name the way to the value in it. If it is an HTML page, choose the form field or an XPath."
-}
-
-// withoutSession finds out how the application answers the ping of somebody who
-// is not signed in: by that the relay has to know that a session has ended.
-func (r *run) withoutSession(ctx context.Context, ping road.Request) {
-	if !r.c.Auth.Type.SignsIn() || ping.Method != http.MethodGet && ping.Method != http.MethodHead {
-		return
-	}
-	ping.Jar, ping.FollowRedirects = nil, false
-	exchange, err := road.Send(ctx, r.rt, r.c, ping)
-	if err != nil {
-		return // a value of the sign-in in the URI, or a road that broke: nothing is learned
-	}
-	last := exchange.Last()
-	switch status := last.Status; {
-	case r.c.Auth.Session.Ends(status):
-	case status >= 400 && status < 500:
-		r.result.Ended = &EndedHint{Status: status, Fix: endedFix(r.c.Auth.Session, status),
-			Text: fmt.Sprintf("Without a session the application answers %s. The relay does not know yet that a session has ended when it sees that, and would not sign in again.", statusText(status))}
-	case status/100 == 2 && judge(r.c.Ping, r.c.MediaType, answer{method: last.Method, status: status, header: last.Header, body: exchange.Body, truncated: exchange.Truncated}).ok:
-		r.warn("The ping succeeds without a session too, so it does not show whether the sign-in works. Choose a ping URI that only somebody who is signed in may read.")
-	}
-}
-
-// endedFix adds a status code to those that end a session.
-func endedFix(l *connection.SessionLife, status int) Fix {
-	codes := []int{http.StatusUnauthorized}
-	if l != nil && len(l.EndedStatusCodes) > 0 {
-		codes = l.EndedStatusCodes
-	}
-	value := ""
-	for _, code := range codes {
-		value += strconv.Itoa(code) + ", "
-	}
-	return Fix{Label: "Add " + strconv.Itoa(status), Field: "auth.session.endedStatusCodes", Value: value + strconv.Itoa(status)}
 }

@@ -311,6 +311,8 @@ func (r *run) ping(ctx context.Context, s *Step) {
 	if r.attempt != nil && r.attempt.Jar != nil {
 		request.Jar = r.attempt.Jar
 	}
+	stranger := r.sendStranger(ctx)
+	defer stranger.end()
 	exchange, err := road.Send(ctx, r.rt, c, request)
 	r.mask.learn(exchange)
 	r.mask.show(s, exchange)
@@ -334,7 +336,7 @@ func (r *run) ping(ctx context.Context, s *Step) {
 			// Without a success path a login page passes as an answer. Say so.
 			r.warn(hint.Text)
 		} else {
-			r.withoutSession(ctx, request)
+			r.learn(stranger)
 		}
 		return
 	}
