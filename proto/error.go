@@ -33,6 +33,7 @@ const (
 	CodeNotFound          Code = "not_found"          // no such thing in this workspace
 	CodeConflict          Code = "conflict"           // changed by someone else meanwhile, or still in use
 	CodeTooLarge          Code = "too_large"          // a body or header over its limit
+	CodeRequestTimeout    Code = "request_timeout"    // the caller paused too long in the body of his request
 	CodeTooManyRequests   Code = "too_many_requests"  // a rate or concurrency limit was met
 	CodeCanceled          Code = "canceled"           // the caller went away first
 	CodeInternal          Code = "internal"           // a fault of Sallyport's own
@@ -59,6 +60,8 @@ func (c Code) Status() int {
 		return http.StatusConflict
 	case CodeTooLarge:
 		return http.StatusRequestEntityTooLarge
+	case CodeRequestTimeout:
+		return http.StatusRequestTimeout
 	case CodeTooManyRequests:
 		return http.StatusTooManyRequests
 	case CodeCanceled:

@@ -49,6 +49,8 @@ type Gateway struct {
 	results  Results
 	flows    flows
 	journal  Journal
+
+	stallAfter time.Duration
 }
 
 // Journal is what this relay has sent lately.
@@ -57,7 +59,7 @@ func (g *Gateway) Journal() *Journal { return &g.journal }
 // New returns a Gateway. It panics where its metrics are registered already,
 // as prometheus does.
 func New(o Options) *Gateway {
-	g := &Gateway{roads: o.Roads, sessions: o.Sessions, clock: o.Clock, log: o.Log, metrics: newMetrics(o.Registerer), maxBody: o.MaxBody, results: o.Results}
+	g := &Gateway{roads: o.Roads, sessions: o.Sessions, clock: o.Clock, log: o.Log, metrics: newMetrics(o.Registerer), maxBody: o.MaxBody, results: o.Results, stallAfter: stallAfter}
 	if g.clock == nil {
 		g.clock = time.Now
 	}

@@ -78,6 +78,7 @@ func (p *passage) takeTurn() *turnError {
 	err := p.lane.take(p.ctx, p.caller, p.deadline)
 	p.queued = time.Since(began)
 	p.hasTurn = err == nil
+	p.pace.bound(p.hasTurn)
 	return err
 }
 

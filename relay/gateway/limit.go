@@ -47,13 +47,13 @@ func (p *passage) withinLimit() (io.Reader, *proto.Error) {
 	limit := p.g.maxBody
 	switch {
 	case limit == 0:
-		return p.r.Body, nil
+		return p.callersBody(), nil
 	case p.r.ContentLength > limit:
 		return nil, p.tooLarge(proto.OutcomeNotSent)
 	case p.r.ContentLength >= 0: // the server reads no more than that
-		return p.r.Body, nil
+		return p.callersBody(), nil
 	}
-	p.limit = &limitedBody{Reader: p.r.Body, left: limit}
+	p.limit = &limitedBody{Reader: p.callersBody(), left: limit}
 	return p.limit, nil
 }
 

@@ -57,6 +57,7 @@ type passage struct {
 	retrying  time.Duration // from the first try to the beginning of the last
 
 	ahead   *ahead        // nil: the body is not read before it is asked for
+	pace    *paced        // nil: the caller may take his time over the body
 	limit   *limitedBody  // nil: none, or none is needed
 	applied string        // the preference that was heeded
 	wait    time.Duration // how long the request may yet be held, where applied is set
@@ -269,6 +270,7 @@ func (p *passage) send() (*http.Response, *proto.Error) {
 		_ = http.NewResponseController(p.w).EnableFullDuplex()
 	}
 	p.use(p.held)
+	p.pace.bound(true)
 	req, err := p.request()
 	if err != nil {
 		return nil, p.failure(err)
@@ -282,6 +284,7 @@ func (p *passage) send() (*http.Response, *proto.Error) {
 		return nil, failure
 	}
 	p.answered = time.Now()
+	p.pace.bound(false) // a stream in both directions may pause
 	// An agent's timing that can't be read is no reason to lose the answer.
 	p.timing, _ = proto.ParseTiming(resp.Header.Get(proto.HeaderTiming))
 	if resp.StatusCode == http.StatusSwitchingProtocols {
@@ -301,6 +304,12 @@ func (p *passage) failure(err error) *proto.Error {
 		failure = p.tooLarge(failure.Outcome) // whatever it broke on the way
 		failure.Timing = timing
 	}
+	if p.pace.hasStalled() { // with HTTP/1, p.ctx has ended by that
+		timing := failure.Timing
+		failure = p.bodyStalled(failure.Outcome)
+		failure.Timing = timing
+		return failure
+	}
 	if p.ctx.Err() != nil {
 		failure.Code = proto.CodeCanceled // whatever broke then, nobody waits for it
 	}
@@ -314,7 +323,7 @@ func (p *passage) failure(err error) *proto.Error {
 // where the answer comes before the end of his request: what is left of it must
 // not be taken for his next request.
 func (p *passage) closeUnread() {
-	if p.r.ProtoMajor == 1 && (p.body.unread() || p.body == nil && p.r.ContentLength != 0) {
+	if p.r.ProtoMajor == 1 && (p.body.unread() || p.pace.hasStalled() || p.body == nil && p.r.ContentLength != 0) {
 		p.w.Header().Set("Connection", "close")
 	}
 }
@@ -322,6 +331,10 @@ func (p *passage) closeUnread() {
 // interrupt makes a read of the caller's body return. An answer has gone out
 // before the body's end, and with it that the connection closes.
 func (p *passage) interrupt() {
+	if p.pace != nil {
+		p.pace.interrupt()
+		return
+	}
 	// Where it can't be done, the read ends when the caller sends on or leaves.
 	_ = http.NewResponseController(p.w).SetReadDeadline(time.Unix(1, 0))
 }
