@@ -155,8 +155,8 @@ func (w *Watch) claim(lasting time.Duration, limit int) store.Claim {
 }
 
 // check pings one connection and writes down what it found.
-func (w *Watch) check(ctx context.Context, claimed store.ClaimedHealth) {
-	ctx, cancel := context.WithTimeout(ctx, checkFor)
+func (w *Watch) check(running context.Context, claimed store.ClaimedHealth) {
+	ctx, cancel := context.WithTimeout(running, checkFor)
 	defer cancel()
 	log := w.Log.With(zap.String("connection", claimed.ConnectionID))
 	c, row, err := w.open(ctx, claimed.WorkspaceID, claimed.ConnectionID)
@@ -178,12 +178,12 @@ func (w *Watch) check(ctx context.Context, claimed store.ClaimedHealth) {
 	}
 	began := w.Clock()
 	found := w.Prober.Check(ctx, c, w.RequestID())
-	if ctx.Err() != nil && !found.OK { // the relay stops: it is another's, or the next run's
+	if running.Err() != nil && !found.OK { // the relay stops: it is another's, or the next run's
 		w.release(ctx, claimed, w.Clock())
 		return
 	}
 	w.metrics.checked(stateOf(found), w.Clock().Sub(began))
-	w.settle(ctx, claimed, c, row, found)
+	w.settle(running, claimed, c, row, found) // which may still have time
 }
 
 // open is a connection with its secrets, and its row.

@@ -15,6 +15,7 @@ import (
 	"sallyport/proto"
 	"sallyport/relay/connection"
 	"sallyport/relay/hub"
+	"sallyport/relay/probe"
 )
 
 // inTime runs a test in synctest's time, with a relay that watches an app.
@@ -254,6 +255,26 @@ func TestARelayThatStopsGivesBackWhatItHasNotPinged(t *testing.T) {
 		defer again.stop()
 		time.Sleep(20 * time.Second)
 		if got := again.report(id); got.State != Online {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// hanging is a Prober whose pings end with their time, and no sooner.
+type hanging struct{}
+
+func (hanging) Check(ctx context.Context, c *connection.Connection, _ string) probe.Check {
+	<-ctx.Done()
+	return probe.Check{Step: probe.StepPing, Code: proto.CodeTargetTimeout, Message: "The application's answer was not complete in the time that it had."}
+}
+
+// TestAPingThatNeverEndsIsAFailure, and not the end of the relay.
+func TestAPingThatNeverEndsIsAFailure(t *testing.T) {
+	inTime(t, func(t *testing.T, a *app, r *relay) {
+		r.watch.Prober = hanging{}
+		id := r.save(spec(nil))
+		time.Sleep(2*checkFor + time.Minute)
+		if got := r.report(id); got.State != Failing || len(got.Results) < confirmations || !strings.Contains(got.Message, "in the time") {
 			t.Errorf("%+v", got)
 		}
 	})
