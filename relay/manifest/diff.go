@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"sallyport/relay/connection"
 )
 
 // Difference is one field that changes.
@@ -51,8 +53,28 @@ func differences(path string, old, new any) []Difference {
 	if before == after {
 		return nil
 	}
+	_, hadTyped := old.(typed)
+	_, hasTyped := new.(typed)
+	switch {
+	case hadTyped && hasTyped:
+		return []Difference{{Path: path, New: "(changed)"}}
+	case hadTyped:
+		before = "(set)"
+	case hasTyped:
+		after = "(set)"
+	}
 	before, after = aroundChange(before, after)
 	return []Difference{{path, before, after}}
+}
+
+// typed is a credential that stands in a connection itself. It is compared, and
+// not shown: differences go to the logs of whatever applies documents.
+type typed string
+
+// hideTyped marks a connection's credentials; it changes the connection itself.
+func hideTyped(fields map[string]any) map[string]any {
+	connection.ReplaceTyped(fields, func(value string) any { return typed(value) })
+	return fields
 }
 
 func differentFields(path string, old, new map[string]any) []Difference {

@@ -171,6 +171,13 @@ func TestDifferencesShowWhatChanges(t *testing.T) {
 		{"out of the middle", `{"l":["a","b","c"]}`, `{"l":["a","c"]}`, `- l[1]: "b"`},
 		{"another kind", `{"a":{"b":1}}`, `{"a":"x"}`, `- a: {"b":1}|+ a: "x"`},
 		{"the end of a long text", `{"a":"` + long + `1"}`, `{"a":"` + long + `2"}`, `- a: …` + strings.Repeat("x", 40) + `1"|+ a: …` + strings.Repeat("x", 40) + `2"`},
+		{"a credential that comes", `{}`, `{"auth":{"type":"token","token":{"name":"X-Key","token":"t0p"}}}`, `+ auth.token.name: "X-Key"|+ auth.token.token: (set)|+ auth.type: "token"`},
+		{"a credential that changes", `{"auth":{"basic":{"username":"a","password":"t0p"}}}`, `{"auth":{"basic":{"username":"b","password":"t1p"}}}`, `+ auth.basic.password: (changed)|- auth.basic.username: "a"|+ auth.basic.username: "b"`},
+		{"a credential that stays", `{"auth":{"digest":{"password":"t0p"}}}`, `{"auth":{"digest":{"password":"t0p"}}}`, ``},
+		{"a credential that becomes a placeholder", `{"auth":{"oauth2":{"clientSecret":"t0p"}}}`, `{"auth":{"oauth2":{"clientSecret":"{{secret.client}}"}}}`, `- auth.oauth2.clientSecret: (set)|+ auth.oauth2.clientSecret: "{{secret.client}}"`},
+		{"headers, by their names", `{"headers":[{"name":"X-API-Key","value":"t0p"},{"name":"Accept","value":"a"}]}`, `{"headers":[{"name":"X-API-Key","value":"t1p"},{"name":"Accept","value":"b"},{"name":"Cookie","value":"t2p"}]}`,
+			`+ headers[0].value: (changed)|- headers[1].value: "a"|+ headers[1].value: "b"|+ headers[2].name: "Cookie"|+ headers[2].value: (set)`},
+		{"a sign-in's body", `{"auth":{"cookie":{"body":"p=t0p","headers":[{"name":"authorization","value":"t0p"}]}}}`, `{"auth":{"cookie":{"body":"p=t1p"}}}`, `+ auth.cookie.body: (changed)|- auth.cookie.headers[0].name: "authorization"|- auth.cookie.headers[0].value: (set)`},
 		{"no escapes for HTML", `{"a":"<"}`, `{"a":"&"}`, `- a: "<"|+ a: "&"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -182,7 +189,7 @@ func TestDifferencesShowWhatChanges(t *testing.T) {
 				t.Fatal(err)
 			}
 			var lines []string
-			for _, d := range differences("", old, new) {
+			for _, d := range differences("", hideTyped(old), hideTyped(new)) {
 				lines = append(lines, d.Lines()...)
 			}
 			if got := strings.Join(lines, "|"); got != c.want {

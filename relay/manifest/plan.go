@@ -266,7 +266,7 @@ func (p *planner) dryRun(ctx context.Context, change *Change, target onFile) err
 		return err
 	}
 	change.Secrets, change.Warnings = after.ChangedSecrets, after.Warnings
-	change.Differences = differences("", p.schema.described(target), p.schema.described(fields))
+	change.Differences = differences("", hideTyped(p.schema.described(target)), hideTyped(p.schema.described(fields)))
 	for _, name := range change.Secrets {
 		change.Differences = append(change.Differences, Difference{Path: "secrets." + name, New: p.secretWord(change, target, name)})
 	}
