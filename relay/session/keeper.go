@@ -139,8 +139,10 @@ func (k *Keeper) Current(ctx context.Context, rt http.RoundTripper, c *connectio
 				k.mu.Unlock()
 				return h, nil
 			}
-			// What is stored of it may not know yet that it ends.
-			j.staleID, j.reason = h.session.ID, over
+			j.reason = over
+			if h.spent(c.Auth.Session, now) != "" {
+				j.staleID = h.session.ID // what is stored of it may not know yet that it ends
+			} // else it is idle here: what is stored knows of other relays that use it
 		}
 		if !awaited {
 			k.mu.Unlock()

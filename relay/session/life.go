@@ -11,13 +11,22 @@ import (
 
 // over says why the session is not to be used any more, "" where it is.
 func (h *Held) over(l *connection.SessionLife, now time.Time) string {
+	if why := h.spent(l, now); why != "" {
+		return why
+	}
+	if l.Idle() > 0 && now.Sub(time.Unix(0, h.lastUsed.Load())) >= l.Idle() {
+		return fmt.Sprintf("the session had been idle for %d min", l.IdleMinutes)
+	}
+	return ""
+}
+
+// spent says why the session is over however much it is used, "" where it is not.
+func (h *Held) spent(l *connection.SessionLife, now time.Time) string {
 	switch {
 	case !h.live(now):
 		return h.expired()
 	case l.Max() > 0 && now.Sub(h.session.CreatedAt) >= l.Max():
 		return fmt.Sprintf("the session had lasted for %d min, its longest life", l.MaxMinutes)
-	case l.Idle() > 0 && now.Sub(time.Unix(0, h.lastUsed.Load())) >= l.Idle():
-		return fmt.Sprintf("the session had been idle for %d min", l.IdleMinutes)
 	}
 	return ""
 }

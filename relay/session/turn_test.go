@@ -128,6 +128,38 @@ func TestARelayThatTakesItsTimeIsWaitedFor(t *testing.T) {
 	})
 }
 
+func TestASessionThatAnotherRelayUsesIsNotIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, app, c := &shared{}, &slow{}, nowhere()
+		c.Auth.Session = &connection.SessionLife{IdleMinutes: 10}
+		one, other := onShared(t, s), onShared(t, s)
+		use := func(k *Keeper) string {
+			h, err := k.Current(t.Context(), app, c, "req")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := k.Store(t.Context(), h); err != nil {
+				t.Fatal(err)
+			}
+			return h.ID()
+		}
+		first := use(one)
+		use(other)
+		for range 6 {
+			time.Sleep(4 * time.Minute)
+			use(one)
+		}
+		if id := use(other); id != first || app.signIns != 1 {
+			t.Fatalf("%d sign-ins: the session is %s, and was %s", app.signIns, id, first)
+		}
+		time.Sleep(10 * time.Minute)
+		second := use(one)
+		if id := use(other); second == first || id != second || app.signIns != 2 {
+			t.Errorf("%d sign-ins: the sessions are %s and %s, after %s", app.signIns, second, id, first)
+		}
+	})
+}
+
 // nowhere is a connection whose application is a RoundTripper.
 func nowhere() *connection.Connection {
 	return &connection.Connection{ID: "con_1", WorkspaceID: "wsp_1", Spec: connection.Spec{
