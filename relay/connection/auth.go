@@ -199,7 +199,7 @@ func (a Auth) TypedCredentials() []string {
 func authWarnings(s Spec) []string {
 	var w []string
 	if len(s.Auth.TypedCredentials()) > 0 && s.Auth.Type != AuthCustom {
-		w = append(w, "The password or token stands in the connection itself, where everyone who may see the connection reads it. Make a secret of it, and write {{secret.NAME}} in its place.")
+		w = append(w, "The password or token stands in the connection itself, where everyone reads it who may change connections. Make a secret of it, and write {{secret.NAME}} in its place.")
 	}
 	if o := s.Auth.OAuth2; s.Mode == Cloud && s.Auth.Type == AuthOAuth2 && o != nil && strings.HasPrefix(strings.ToLower(o.TokenURI), "http://") {
 		w = append(w, "The token URI is http: the client secret and the tokens can be read on the way.")

@@ -75,6 +75,11 @@ func (r *Registry) withTests(ctx context.Context, actor account.Actor, rows []st
 	}
 	connections := make([]Connection, len(rows))
 	for i, row := range rows {
+		if !actor.MayEdit() {
+			if row.Spec, err = withoutTyped(row.Spec); err != nil {
+				return nil, fmt.Errorf("read connection %s: %w", row.ID, err)
+			}
+		}
 		if connections[i], err = view(row); err != nil {
 			return nil, err
 		}
@@ -84,6 +89,21 @@ func (r *Registry) withTests(ctx context.Context, actor account.Actor, rows []st
 		return nil, fault(err, "connection")
 	}
 	return connections, nil
+}
+
+// hiddenWord stands for what only those read who may edit.
+const hiddenWord = "(hidden)"
+
+// withoutTyped is a connection's JSON without the credentials that were typed
+// into it, in the place of placeholders: who may only look can't use them here,
+// and should not be able to elsewhere.
+func withoutTyped(spec []byte) ([]byte, error) {
+	var fields map[string]any
+	if err := json.Unmarshal(spec, &fields); err != nil {
+		return nil, err
+	}
+	connection.ReplaceTyped(fields, func(string) any { return hiddenWord })
+	return json.Marshal(fields)
 }
 
 func view(row store.Connection) (Connection, error) {

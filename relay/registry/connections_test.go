@@ -47,6 +47,37 @@ func TestSecretsAreSealedAndNeverReadBack(t *testing.T) {
 	})
 }
 
+func TestWhoMayOnlyLookReadsNoTypedCredentials(t *testing.T) {
+	s := newSite(t)
+	spec := cloudSpec("ERP")
+	spec.Auth = connection.Auth{Type: connection.AuthBasic, Basic: &connection.BasicAuth{Username: "svc", Password: "hunter2"}}
+	spec.Headers = []connection.Header{{Name: "X-Api-Key", Value: "t0p"}, {Name: "X-Tenant", Value: "acme"}, {Name: "X-Token", Value: "{{secret.token}}"}}
+	spec.Requests.Timeouts.TotalMs = 60000
+	c := s.create(t, spec, values("token", "x"))
+	viewer := s.ada
+	viewer.Role = account.Viewer
+	for _, actor := range []account.Actor{s.ada, viewer} {
+		want, headers := c.Spec, []string{"t0p", "acme", "{{secret.token}}"}
+		basic := *want.Auth.Basic
+		if actor.Role == account.Viewer {
+			basic.Password, headers[0] = hiddenWord, hiddenWord
+		}
+		want.Auth.Basic, want.Headers = &basic, nil
+		for i, h := range c.Headers {
+			want.Headers = append(want.Headers, connection.Header{Name: h.Name, Value: headers[i]})
+		}
+		one, err := s.Connection(t.Context(), actor, c.ID)
+		must(t, err)
+		all, _, err := s.Connections(t.Context(), actor, Page{Limit: 10})
+		must(t, err)
+		for _, got := range append(all, one) {
+			if diff := cmp.Diff(want, got.Spec); diff != "" {
+				t.Errorf("%s: %s", actor.Role, diff)
+			}
+		}
+	}
+}
+
 func TestSecretsAreKeptReplacedAndRemovedByAnUpdate(t *testing.T) {
 	s := newSite(t)
 	c := s.create(t, cloudSpec("ERP"), values("password", "one", "company", "ACME"))

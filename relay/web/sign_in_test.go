@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"sallyport/relay/connection"
 )
 
 // stranger is a browser that is not signed in.
@@ -123,7 +125,9 @@ func TestOtherSitesCannotPostInAPersonsName(t *testing.T) {
 
 func TestViewersMayLookButNotChange(t *testing.T) {
 	r := newRig(t)
-	conn := r.connection(spec("https://erp.example.com"))
+	typed := spec("https://erp.example.com")
+	typed.Headers = []connection.Header{{Name: "X-Api-Key", Value: "t0p-key"}}
+	conn := r.connection(typed)
 	agent, _ := r.agent("Plant 2")
 	_, link, err := r.accounts.CreateUser(context.Background(), r.admin, "vera@example.com", "Vera", "viewer")
 	must(t, err)
@@ -132,6 +136,9 @@ func TestViewersMayLookButNotChange(t *testing.T) {
 	a := c.get("/connections/" + conn.ID)
 	if a.status != http.StatusOK || strings.Contains(a.body, "/edit") || strings.Contains(a.body, "Send a request") {
 		t.Errorf("a viewer is offered what is refused: %d", a.status)
+	}
+	if strings.Contains(a.body, "t0p-key") || !strings.Contains(a.body, "X-Api-Key: (hidden)") {
+		t.Error("a viewer is shown a credential")
 	}
 	for _, path := range []string{"/connections/new", "/connections/" + conn.ID + "/edit", "/connections/" + conn.ID + "/test",
 		"/connections/" + conn.ID + "/send", "/connections/" + conn.ID + "/sign-out", "/connections/" + conn.ID + "/delete",
