@@ -11,13 +11,14 @@ import (
 	"sync"
 	"time"
 
+	"sallyport/internal/mux"
 	"sallyport/proto"
 )
 
 const (
 	// bufferSize is what an answer is written in: a full buffer is one write to
-	// the stream, and thus one frame of the tunnel, which others wait behind.
-	bufferSize = 32 << 10
+	// the stream, and exactly one frame of the tunnel, which others wait behind.
+	bufferSize = mux.Chunk
 	// chunkOverhead is the room that a chunk's frame takes: eight digits, and
 	// CR LF before and after the data.
 	chunkOverhead = 8 + 2 + 2

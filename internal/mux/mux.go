@@ -91,9 +91,11 @@ func config(opts Options) *yamux.Config {
 	}
 }
 
-// Limits of the window, in bytes. The least is yamux's own.
+// Limits of the window, in bytes. The least is yamux's own; with it, one download
+// on a short path waits for window updates now and then.
 const (
 	leastWindow = 256 << 10
+	shortWindow = 1 << 20
 	mostWindow  = 16 << 20
 )
 
@@ -109,7 +111,7 @@ func Window(rtt time.Duration) uint32 {
 		return mostWindow
 	}
 	need := rtt.Seconds() * windowRate
-	window := uint32(leastWindow)
+	window := uint32(shortWindow)
 	for float64(window) < need && window < mostWindow {
 		window *= 2
 	}

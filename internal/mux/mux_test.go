@@ -71,7 +71,7 @@ func TestWindowFollowsTheRoundTrip(t *testing.T) {
 		rtt  time.Duration
 		want uint32
 	}{
-		{0, 16 << 20}, {100 * time.Microsecond, 256 << 10}, {time.Millisecond, 256 << 10}, {5 * time.Millisecond, 1 << 20},
+		{0, 16 << 20}, {100 * time.Microsecond, 1 << 20}, {time.Millisecond, 1 << 20}, {5 * time.Millisecond, 1 << 20},
 		{20 * time.Millisecond, 4 << 20}, {80 * time.Millisecond, 16 << 20}, {time.Second, 16 << 20},
 	} {
 		if got := mux.Window(c.rtt); got != c.want {

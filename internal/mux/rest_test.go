@@ -211,7 +211,7 @@ func TestWindowFollowsTheRoundTripOfTheNextWaking(t *testing.T) {
 	for _, c := range []struct {
 		rtt  time.Duration
 		want uint32
-	}{{time.Second, mostWindow}, {time.Millisecond, leastWindow}, {80 * time.Millisecond, mostWindow}} {
+	}{{time.Second, mostWindow}, {time.Millisecond, shortWindow}, {80 * time.Millisecond, mostWindow}} {
 		r.relay.SetRTT(c.rtt)
 		stream, err := r.relay.OpenStream()
 		if err != nil {

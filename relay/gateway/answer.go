@@ -12,9 +12,9 @@ import (
 	"sallyport/relay/connection"
 )
 
-// copyBuffers are shared by all answers; 32 KiB is what a read from a tunnel or
-// socket fills at most.
-var copyBuffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
+// copyBuffers are shared by all answers; 64 KiB is what one message of a tunnel
+// brings.
+var copyBuffers = sync.Pool{New: func() any { b := make([]byte, 64<<10); return &b }}
 
 // heldBack is how much of an answer net/http keeps in its buffer, in bytes, until
 // more follows.
