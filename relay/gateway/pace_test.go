@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -58,6 +59,36 @@ func TestACallerWhoStallsGivesHisTurnBack(t *testing.T) {
 				t.Errorf("the next: %s", resp.Status)
 			}
 		})
+	}
+}
+
+func TestACallerWhoStallsGivesHisTurnBackWithHTTP2(t *testing.T) {
+	s := newSite(t, nil)
+	s.mux.HandleFunc("/base/up", func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
+	s.do(t, "GET", "/up", nil) // signs in
+	s.gateway.stallAfter = 100 * time.Millisecond
+	s.c.Requests.Limits = connection.Limits{Concurrent: 1}
+	relay := httptest.NewUnstartedServer(s.relay.Config.Handler)
+	relay.EnableHTTP2 = true
+	relay.StartTLS()
+	defer relay.Close()
+	post := func(body io.Reader) *http.Response {
+		t.Helper()
+		resp, err := relay.Client().Post(relay.URL+prefix+"/up", "text/plain", body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { resp.Body.Close() })
+		return resp
+	}
+	stalls, feed := io.Pipe()
+	defer feed.Close()
+	go func() { _, _ = feed.Write([]byte("x")) }()
+	if resp := post(stalls); resp.ProtoMajor != 2 || resp.StatusCode != http.StatusRequestTimeout || problemOf(t, resp).Code != proto.CodeRequestTimeout {
+		t.Errorf("%s %s", resp.Proto, resp.Status)
+	}
+	if resp := post(strings.NewReader("{}")); resp.StatusCode != http.StatusOK {
+		t.Errorf("the next, on the same connection: %s", resp.Status)
 	}
 }
 
