@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -139,8 +140,13 @@ func TestACopiedCommandSendsWhatTheTestSent(t *testing.T) {
 			if len(wanted) == 0 {
 				t.Fatalf("nothing was sent: %+v", r.Steps)
 			}
-			if last := len(wanted) - 1; c.Auth.Type.SignsIn() && last > 1 && !strings.Contains(wanted[last], "Cookie:") {
-				wanted = wanted[:last] // how the ping is answered without a session: no step, and no command
+			// How the ping is answered without a session is asked beside the ping: no
+			// step, and no command.
+			for at := len(wanted) - 1; c.Auth.Type.SignsIn() && at > 0 && at >= len(wanted)-2 && len(wanted) > 2; at-- {
+				if !strings.Contains(wanted[at], "Cookie:") {
+					wanted = slices.Delete(wanted, at, at+1)
+					break
+				}
 			}
 			dir := t.TempDir()
 			var script strings.Builder
