@@ -173,7 +173,11 @@ func TestHints(t *testing.T) {
 		{"a client certificate is asked for, from the cloud", func(t *testing.T) string { return ca.serveMutual(good(), loop) }, same, outbound.Options{RootCAs: ca.pool()}, proto.CodeTargetTLS, "client-certificate", []string{"use on-premise mode"}, ""},
 		{"http to a port that speaks https", func(*testing.T) string {
 			return strings.Replace(ca.serveTLS(good(), now.Add(-time.Hour), now.Add(time.Hour), nil, loop), "https:", "http:", 1)
-		}, same, outbound.Options{}, proto.CodeSignInFailed, "https-expected", []string{"expects https"}, "baseUri=https://127.0.0.1"},
+		}, func(c *connection.Connection) {
+			// Go's server reads a part of what it does not understand; were there more,
+			// closing would reset the connection, and its answer could be lost.
+			c.Auth.Cookie.Method, c.Auth.Cookie.Body = "GET", ""
+		}, outbound.Options{}, proto.CodeSignInFailed, "https-expected", []string{"expects https"}, "baseUri=https://127.0.0.1"},
 		{"http to a port that answers by a TLS alert", func(t *testing.T) string { return talker(t, "\x15\x03\x01\x00\x02\x02\x46") }, same, outbound.Options{}, proto.CodeTargetUnreachable, "not-http", []string{"https://"}, "baseUri=https://127.0.0.1"},
 		{"another protocol", func(t *testing.T) string { return talker(t, "SSH-2.0-OpenSSH_9.2\r\n") }, onPremise, outbound.Options{}, proto.CodeTargetUnreachable, "not-http", []string{"does not speak HTTP"}, "baseUri=https://"},
 		{"the connection is closed", func(t *testing.T) string { return talker(t, "") }, same, outbound.Options{}, proto.CodeTargetUnreachable, "reset", []string{"closed it without an answer"}, ""},
