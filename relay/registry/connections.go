@@ -106,6 +106,27 @@ func withoutTyped(spec []byte) ([]byte, error) {
 	return json.Marshal(fields)
 }
 
+// hiddenCredential is the fault of a connection that a viewer has read and an
+// editor sends back.
+var hiddenCredential = connection.FieldError{Path: "auth", Message: "A credential is “" + hiddenWord + "”, which is what viewers read in its place. Enter the credential, or better a placeholder such as {{secret.password}}."}
+
+func holdsHidden(spec connection.Spec) (bool, error) {
+	text, err := json.Marshal(spec)
+	if err != nil {
+		return false, fmt.Errorf("write the connection: %w", err)
+	}
+	var fields map[string]any
+	if err := json.Unmarshal(text, &fields); err != nil {
+		return false, fmt.Errorf("read the connection: %w", err)
+	}
+	found := false
+	connection.ReplaceTyped(fields, func(value string) any {
+		found = found || value == hiddenWord
+		return value
+	})
+	return found, nil
+}
+
 func view(row store.Connection) (Connection, error) {
 	c := Connection{ID: row.ID, SecretNames: row.SecretNames, Version: row.Version,
 		CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt, UpdatedBy: row.UpdatedBy}

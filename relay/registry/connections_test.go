@@ -75,6 +75,15 @@ func TestWhoMayOnlyLookReadsNoTypedCredentials(t *testing.T) {
 				t.Errorf("%s: %s", actor.Role, diff)
 			}
 		}
+		_, _, err = s.UpdateConnection(t.Context(), s.ada, c.ID, one.Version, one.Spec, nil)
+		if actor.Role != account.Viewer {
+			must(t, err)
+			continue
+		}
+		var invalid *connection.Invalid
+		if !errors.As(err, &invalid) || len(invalid.Fields) != 1 || !strings.Contains(invalid.Fields[0].Message, hiddenWord) {
+			t.Errorf("what a viewer read was saved: %v", err)
+		}
 	}
 }
 

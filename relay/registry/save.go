@@ -167,6 +167,11 @@ func (r *Registry) validate(ctx context.Context, w *store.Workspace, id string, 
 			faults = append(faults, invalid.Fields...)
 		}
 	}
+	if hidden, err := holdsHidden(spec); err != nil {
+		return err
+	} else if hidden {
+		faults = append(faults, hiddenCredential)
+	}
 	if spec.Mode == connection.OnPremise && spec.AgentID != "" {
 		_, err := w.Agent(ctx, spec.AgentID)
 		if errors.Is(err, store.ErrNotFound) {
