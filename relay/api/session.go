@@ -103,7 +103,7 @@ func sessionResource(found session.Inspection) Session {
 		out.Cookies = append(out.Cookies, Cookie{Name: c.Name, Domain: c.Domain, HostOnly: c.HostOnly, Path: c.Path, Secure: c.Secure,
 			HTTPOnly: c.HTTPOnly, SameSite: c.SameSite, ExpiresAt: optionalTime(c.ExpiresAt), URL: withoutQuery(c.URL), At: c.SetAt})
 	}
-	if state := found.State; state.Failures > 0 {
+	if state := found.State; state.Failures > 0 || state.Limited {
 		out.SignIn = &SignInState{Failures: state.Failures, Since: state.Since.UTC(), NextTryAt: optionalTime(state.NextTry),
 			Text: state.Words(time.Now()), Detail: state.Detail}
 	}

@@ -282,6 +282,29 @@ func TestHintsFromTheErrorsOfTheRoad(t *testing.T) {
 	}
 }
 
+// Each cookie that was refused is told with the rule that it broke, though the
+// sign-in works by another one; one that only takes an old cookie away is no news.
+func TestRefusedCookiesOfASignInThatWorksAreWarnedOf(t *testing.T) {
+	s := newSite(t, outbound.Options{})
+	a := workingApp()
+	a.signIn = func(w http.ResponseWriter, r *http.Request) {
+		for _, line := range []string{"foreign=1; Domain=other.example", "safe=1; Secure", "__Host-d=1", "old=; Max-Age=0"} {
+			w.Header().Add("Set-Cookie", line)
+		}
+		http.SetCookie(w, &http.Cookie{Name: "SID", Value: "s3ss1on-value", Path: "/"})
+	}
+	r := s.test(to(serve(t, a)))
+	warnings := strings.Join(r.Warnings, " ")
+	if !r.OK || len(r.Warnings) != 4 || strings.Contains(warnings, "cookie old") {
+		t.Errorf("ok %v, warnings %q", r.OK, r.Warnings)
+	}
+	for _, name := range []string{"foreign", "safe", "__Host-d"} {
+		if !strings.Contains(warnings, name) {
+			t.Errorf("nothing of %s: %q", name, r.Warnings)
+		}
+	}
+}
+
 // A login page passes as a 2xx where no success path says otherwise; the
 // result warns of it.
 func TestALoginPageThatPassesIsWarnedOf(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -251,7 +252,7 @@ func (r *run) signIn(ctx context.Context, s *Step) {
 	case err == nil:
 		s.Status, s.Message = OK, r.signedIn(attempt)
 		r.result.Session = &SessionInfo{ID: attempt.Session.ID}
-		for _, cookie := range attempt.Unused {
+		for _, cookie := range slices.Concat(attempt.Unwelcome(), attempt.Unused) {
 			r.warn(cookie.Explanation)
 		}
 		return

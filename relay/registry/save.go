@@ -112,7 +112,7 @@ func (r *Registry) replace(ctx context.Context, w *store.Workspace, actor accoun
 	if err := w.UpdateConnection(ctx, row, was); err != nil {
 		return nil, err
 	}
-	changed := changedFields(before.Spec, spec, secrets)
+	changed := changedFields(before.Spec, spec, changedSecrets(old, values))
 	if sessionDiffers(before.Spec, old, spec, values) {
 		dropped = &last
 		if err := w.DeleteSession(ctx, id); err != nil {
@@ -261,7 +261,7 @@ func signingIn(a connection.Auth) connection.Auth {
 
 // changedFields names what a save has changed, for the audit trail: never a
 // value.
-func changedFields(a, b connection.Spec, secrets map[string]*string) string {
+func changedFields(a, b connection.Spec, secrets []string) string {
 	var fields []string
 	add := func(name string, differs bool) {
 		if differs {
@@ -280,7 +280,7 @@ func changedFields(a, b connection.Spec, secrets map[string]*string) string {
 	add("key", a.Key != b.Key)
 	add("managed by", a.ManagedBy != b.ManagedBy)
 	add("health", !reflect.DeepEqual(a.Health, b.Health))
-	for _, name := range slices.Sorted(maps.Keys(secrets)) {
+	for _, name := range secrets {
 		fields = append(fields, "secret "+name)
 	}
 	if len(fields) == 0 {

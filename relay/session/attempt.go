@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"sallyport/proto"
@@ -94,4 +95,12 @@ func (o order) attempt(ctx context.Context) (*Attempt, error) {
 			Detail: "The connection does not say how it is signed in to.", Hint: "Open it, complete its authentication and save it.",
 		}
 	}
+}
+
+// Unwelcome are the cookies that were refused although the application meant them
+// to be kept: one that has ended, or that is empty, only takes an old one away.
+func (a *Attempt) Unwelcome() []RefusedCookie {
+	return slices.DeleteFunc(slices.Clone(a.Refused), func(c RefusedCookie) bool {
+		return c.Rule == RuleExpired || c.Rule == RuleEmptyValue
+	})
 }

@@ -44,6 +44,7 @@ func (k *Keeper) Inspect(ctx context.Context, workspaceID, connectionID string, 
 	k.mu.Lock()
 	if e := k.entries[key{workspaceID, connectionID}]; e != nil {
 		found.SigningIn = e.flight != nil
+		found.State.limit(e.backoff.recent(k.clock()), auth.Session.MostSignIns())
 	}
 	k.mu.Unlock()
 	s, err := k.Stored(ctx, workspaceID, connectionID)

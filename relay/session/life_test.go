@@ -238,10 +238,17 @@ func TestSignInsAreCountedWithinAMinute(t *testing.T) {
 		!strings.HasPrefix(e.Detail, "The relay has signed in 3 times within a minute, which is as often as this connection allows; it may again in 57 s.") {
 		t.Errorf("the fourth: %v", e)
 	}
+	seen, err := k.Inspect(t.Context(), c.WorkspaceID, c.ID, c.Auth)
+	if words := seen.State.Words(clock.now()); err != nil || words != "Waiting 57 s after 3 sign-ins within a minute, which is as many as the connection allows." {
+		t.Errorf("the state: %q, %v", words, err)
+	}
 	if _, err := k.SignIn(t.Context(), cloud(t), c, "req", "a person asks"); err != nil {
 		t.Errorf("a person who asks is refused: %v", err)
 	}
 	clock.advance(time.Minute)
+	if seen, err := k.Inspect(t.Context(), c.WorkspaceID, c.ID, c.Auth); err != nil || seen.State.Words(clock.now()) != "" {
+		t.Errorf("the state a minute later: %+v, %v", seen.State, err)
+	}
 	if err := renew(); err != nil {
 		t.Errorf("a minute later: %v", err)
 	}

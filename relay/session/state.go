@@ -14,6 +14,9 @@ type State struct {
 	NextTry  time.Time // before then, requests fail without a sign-in
 	Detail   string    // of the last failure, for a person
 	SignIns  int       // within the last minute
+	// Limited: none has failed, but there were as many within a minute as the
+	// connection allows. Since is then the first of these. Inspect looks at it.
+	Limited bool
 }
 
 func (b *backoff) state(now time.Time) State {
@@ -24,9 +27,20 @@ func (b *backoff) state(now time.Time) State {
 	return s
 }
 
-// Words are the state for a person, "" where the sign-in does not fail.
+// limit tells of the recent sign-ins where they are as many as may be in a minute.
+func (s *State) limit(recent []time.Time, most int) {
+	if n := len(recent); s.Failures == 0 && n >= most {
+		s.Limited, s.Since, s.NextTry = true, recent[n-most], recent[n-most].Add(time.Minute)
+	}
+}
+
+// Words are the state for a person, "" where a sign-in is made as soon as one is
+// needed, as far as is known.
 func (s State) Words(now time.Time) string {
-	if s.Failures == 0 {
+	switch {
+	case s.Limited && now.Before(s.NextTry):
+		return fmt.Sprintf("Waiting %s after %d sign-ins within a minute, which is as many as the connection allows.", inWords(s.NextTry.Sub(now)), s.SignIns)
+	case s.Failures == 0:
 		return ""
 	}
 	failed := "1 failed sign-in"
