@@ -9,11 +9,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"sallyport/agent/ledger"
 	"sallyport/agent/linefile"
@@ -23,20 +20,7 @@ import (
 // TestRulesAreSuggestedFromALedgerThatMetAFullDisk: the ledger's own file, with
 // a line that the end of the disk has cut.
 func TestRulesAreSuggestedFromALedgerThatMetAFullDisk(t *testing.T) {
-	testkit.Root(t)
-	dir := t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
-		testkit.Missing(t, "tmpfs", err.Error())
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
-	ballast := filepath.Join(dir, "ballast")
-	if err := os.WriteFile(ballast, make([]byte, 48<<10), 0o600); err != nil && !errors.Is(err, syscall.ENOSPC) {
-		t.Fatal(err)
-	}
+	dir, ballast := testkit.FullDisk(t, 16<<10)
 	path := filepath.Join(dir, ledger.File)
 	kept, err := ledger.Open(ledger.Options{Path: path, Limits: linefile.Limits{Size: linefile.MinSize, Files: 1, Age: 24 * time.Hour}})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sallyport/agent/egress"
+	"sallyport/internal/testkit"
 )
 
 func TestARefusedPortIsToldFromOneThatDrops(t *testing.T) {
@@ -21,7 +22,7 @@ func TestARefusedPortIsToldFromOneThatDrops(t *testing.T) {
 		expect(t, r, CheckTLS, Skip, "needs tcp-ipv4")
 	})
 	t.Run("dropped", func(t *testing.T) {
-		r := examineWith(t, "https://"+dropping(t), "", func(o *Options) { o.Step = 300 * time.Millisecond })
+		r := examineWith(t, "https://"+testkit.Unanswered(t), "", func(o *Options) { o.Step = 300 * time.Millisecond })
 		got := expect(t, r, CheckTCP4, Fail, "does not answer", "dropped", "--firewall-request")
 		if a := got.Facts["attempts"].([]Attempt); len(a) != 1 || a[0].Error != "timeout" {
 			t.Errorf("attempts %+v", a)

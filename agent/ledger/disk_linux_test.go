@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"syscall"
 	"testing"
 	"time"
 
@@ -18,20 +17,7 @@ import (
 // TestFullDiskStopsNoRequest, and once there is room the ledger says how many
 // are missing.
 func TestFullDiskStopsNoRequest(t *testing.T) {
-	testkit.Root(t)
-	dir := t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
-		testkit.Missing(t, "tmpfs", err.Error())
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
-	ballast := filepath.Join(dir, "ballast")
-	if err := os.WriteFile(ballast, make([]byte, 60<<10), 0o600); err != nil && !errors.Is(err, syscall.ENOSPC) {
-		t.Fatal(err)
-	}
+	dir, ballast := testkit.FullDisk(t, 4<<10)
 	path := filepath.Join(dir, File)
 	l := open(t, path)
 	rt := l.Wrap(refusing{errors.New("odd")})

@@ -33,7 +33,7 @@ func (a *App) run(t testing.TB, o ProcessOptions) *App {
 				a.t.Fatalf("%s has ended: %v\n%s", o.Name, p.Err(), p.Log())
 			default:
 			}
-			return dialIn(o.Site, fmt.Sprintf("127.0.0.1:%d", a.Port))
+			return DialIn(o.Site, fmt.Sprintf("127.0.0.1:%d", a.Port))
 		})
 		return p
 	}
@@ -41,9 +41,9 @@ func (a *App) run(t testing.TB, o ProcessOptions) *App {
 	return a
 }
 
-// dialIn reports whether a connection can be made within a site, or on this
+// DialIn reports whether a connection can be made within a site, or on this
 // machine where it is nil.
-func dialIn(site *Site, address string) error {
+func DialIn(site *Site, address string) error {
 	if site != nil {
 		return site.Dial(address)
 	}

@@ -42,7 +42,7 @@ var postgres cluster
 // The first call starts a throw-away server, as user postgres where the test
 // runs as root; it listens on a Unix socket only. The test ends through Missing
 // where PostgreSQL is not installed. TestMain of a package that calls it must
-// run its tests by PostgresMain, or call StopPostgres.
+// run its tests by PostgresMain.
 func Postgres(t testing.TB) string {
 	t.Helper()
 	postgres.once.Do(func() { postgres.lack, postgres.err = postgres.start() })
@@ -62,9 +62,9 @@ func Postgres(t testing.TB) string {
 	return postgres.url(name)
 }
 
-// StopPostgres stops the server that Postgres started, if it did, and removes
+// stopPostgres stops the server that Postgres started, if it did, and removes
 // its files. Should the test binary die before, the server ends with it.
-func StopPostgres() {
+func stopPostgres() {
 	if postgres.server != nil {
 		// A fast shutdown: open connections are closed.
 		_ = postgres.server.Process.Signal(os.Interrupt)
@@ -83,7 +83,7 @@ type PostgresMain struct{ *testing.M }
 
 // Run runs the tests; see testing.M.
 func (m PostgresMain) Run() int {
-	defer StopPostgres()
+	defer stopPostgres()
 	return m.M.Run()
 }
 

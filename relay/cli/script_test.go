@@ -21,7 +21,7 @@ import (
 // application with a cookie sign-in, ERP_PASSWORD the password of its account.
 func TestCommandsAgainstARelay(t *testing.T) {
 	app, bin := startApplication(t), t.TempDir()
-	if err := testkit.BuildPrograms(testkit.ModuleRoot(t), bin, map[string]string{"sallyport-relay": "./relay"}); err != nil {
+	if err := testkit.BuildPrograms(bin, map[string]string{"sallyport-relay": "./relay"}); err != nil {
 		t.Fatal(err)
 	}
 	testscript.Run(t, testscript.Params{

@@ -7,9 +7,6 @@ package balancer
 
 import (
 	"context"
-	"fmt"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -25,22 +22,9 @@ var bin string
 const patience = time.Minute
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "sallyport-balancer-")
-	if err == nil {
-		bin = dir
-		err = testkit.BuildPrograms(filepath.Join("..", "..", ".."), dir, map[string]string{
-			"sallyport-relay": "./relay",
-			"sallyport-agent": "./agent",
-		})
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "balancer:", err)
-		os.Exit(1)
-	}
-	goleak.VerifyTestMain(testkit.PostgresMain{M: m}, goleak.Cleanup(func(code int) {
-		_ = os.RemoveAll(dir)
-		os.Exit(code)
-	}))
+	goleak.VerifyTestMain(testkit.ProgramsMain{M: testkit.PostgresMain{M: m}, Bin: &bin, Sources: map[string]string{
+		"sallyport-relay": "./relay", "sallyport-agent": "./agent",
+	}})
 }
 
 // within is a context that ends with the test, or after d.

@@ -4,9 +4,6 @@
 package egress
 
 import (
-	"fmt"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -18,20 +15,7 @@ import (
 var bin string
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "sallyport-egress-")
-	if err == nil {
-		bin = dir
-		err = testkit.BuildPrograms(filepath.Join("..", "..", ".."), dir, map[string]string{
-			"sallyport-relay": "./relay",
-			"sallyport-agent": "./agent",
-		})
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "egress:", err)
-		os.Exit(1)
-	}
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		_ = os.RemoveAll(dir)
-		os.Exit(code)
-	}))
+	goleak.VerifyTestMain(testkit.ProgramsMain{M: m, Bin: &bin, Sources: map[string]string{
+		"sallyport-relay": "./relay", "sallyport-agent": "./agent",
+	}})
 }

@@ -4,9 +4,7 @@
 package signin
 
 import (
-	"fmt"
 	"os"
-	"path/filepath"
 	"testing"
 
 	"sallyport/internal/testkit"
@@ -16,26 +14,7 @@ import (
 var bin string
 
 func TestMain(m *testing.M) {
-	code, err := buildAndRun(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "signin:", err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func buildAndRun(m *testing.M) (int, error) {
-	dir, err := os.MkdirTemp("", "sallyport-signin-")
-	if err != nil {
-		return 1, err
-	}
-	defer os.RemoveAll(dir)
-	bin = dir
-	if err := testkit.BuildPrograms(filepath.Join("..", "..", ".."), dir, map[string]string{
-		"sallyport-relay": "./relay",
-		"sallyport-agent": "./agent",
-	}); err != nil {
-		return 1, err
-	}
-	return m.Run(), nil
+	os.Exit(testkit.ProgramsMain{M: m, Bin: &bin, Sources: map[string]string{
+		"sallyport-relay": "./relay", "sallyport-agent": "./agent",
+	}}.Run())
 }

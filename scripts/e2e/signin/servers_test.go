@@ -83,14 +83,7 @@ func (s *server) start(t *testing.T, site *testkit.Site, address, program string
 			t.Fatalf("%s has ended: %v\n%s", program, p.Err(), p.Log())
 		default:
 		}
-		if site != nil {
-			return site.Dial(address)
-		}
-		c, err := net.DialTimeout("tcp", address, time.Second)
-		if err != nil {
-			return err
-		}
-		return c.Close()
+		return testkit.DialIn(site, address)
 	})
 }
 

@@ -24,38 +24,38 @@ const newer = "0.0.0-e2e.newer"
 const packaged = "0.0.1"
 
 func TestMain(m *testing.M) {
-	code, err := buildAndRun(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "systemd:", err)
-		code = 1
+	if _, err := os.Stat(treePath()); err != nil || os.Geteuid() != 0 {
+		os.Exit(m.Run()) // the test says what it needs, and needs no programs for that
 	}
-	os.Exit(code)
+	os.Exit(testkit.ProgramsMain{M: packagesMain{m}, Bin: &bin, Sources: map[string]string{
+		"sallyport-relay": "./relay", "sallyport-agent": "./agent",
+	}}.Run())
 }
 
-func buildAndRun(m *testing.M) (int, error) {
-	if _, err := os.Stat(treePath()); err != nil || os.Geteuid() != 0 {
-		return m.Run(), nil // the test says what it needs, and needs no programs for that
+// packagesMain builds a newer agent and the packages beside the programs, and
+// runs the tests.
+type packagesMain struct{ *testing.M }
+
+func (m packagesMain) Run() int {
+	if err := buildPackages(); err != nil {
+		fmt.Fprintln(os.Stderr, "systemd:", err)
+		return 1
 	}
-	dir, err := os.MkdirTemp("", "sallyport-systemd-")
-	if err != nil {
-		return 1, err
-	}
-	defer os.RemoveAll(dir)
-	bin = dir
+	return m.M.Run()
+}
+
+func buildPackages() error {
 	root := filepath.Join("..", "..", "..")
-	if err := testkit.BuildPrograms(root, dir, map[string]string{"sallyport-relay": "./relay", "sallyport-agent": "./agent"}); err != nil {
-		return 1, err
-	}
 	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false",
-		"-ldflags", "-X sallyport/internal/buildinfo.version="+newer, "-o", filepath.Join(dir, "newer", "sallyport-agent"), "./agent")
+		"-ldflags", "-X sallyport/internal/buildinfo.version="+newer, "-o", filepath.Join(bin, "newer", "sallyport-agent"), "./agent")
 	cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return 1, fmt.Errorf("build the newer agent: %w\n%s", err, out)
+		return fmt.Errorf("build the newer agent: %w\n%s", err, out)
 	}
-	pack := exec.Command("go", "run", "./scripts/package", "--systems", "linux/"+runtime.GOARCH, "--version", packaged, "--out", filepath.Join(dir, "dist"))
+	pack := exec.Command("go", "run", "./scripts/package", "--systems", "linux/"+runtime.GOARCH, "--version", packaged, "--out", filepath.Join(bin, "dist"))
 	pack.Dir = root
 	if out, err := pack.CombinedOutput(); err != nil {
-		return 1, fmt.Errorf("make the packages: %w\n%s", err, out)
+		return fmt.Errorf("make the packages: %w\n%s", err, out)
 	}
-	return m.Run(), nil
+	return nil
 }

@@ -220,7 +220,7 @@ func latency(line string) string {
 func startRelay(t *testing.T) *apiclient.Client {
 	t.Helper()
 	dir := t.TempDir()
-	if err := testkit.BuildPrograms(testkit.ModuleRoot(t), dir, map[string]string{"sallyport-relay": "./relay"}); err != nil {
+	if err := testkit.BuildPrograms(dir, map[string]string{"sallyport-relay": "./relay"}); err != nil {
 		t.Fatal(err)
 	}
 	address := fmt.Sprintf("127.0.0.1:%d", testkit.FreePort(t))

@@ -1,4 +1,4 @@
-package doctor
+package testkit
 
 import (
 	"context"
@@ -8,9 +8,10 @@ import (
 	"time"
 )
 
-// dropping is an address at which connects are not answered, as behind a
-// firewall that drops: a port whose queue of new connections is full.
-func dropping(t *testing.T) string {
+// Unanswered is an address at which a machine is and no connection comes about,
+// as behind a firewall that drops: its queue of new connections is full, and the
+// kernel drops what asks for another.
+func Unanswered(t testing.TB) string {
 	t.Helper()
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -23,12 +24,12 @@ func dropping(t *testing.T) string {
 	if err := syscall.Listen(fd, 0); err != nil {
 		t.Fatal(err)
 	}
-	name, err := syscall.Getsockname(fd)
+	bound, err := syscall.Getsockname(fd)
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := (&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: name.(*syscall.SockaddrInet4).Port}).String()
-	for range 8 { // a queue of none holds one all the same
+	address := (&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: bound.(*syscall.SockaddrInet4).Port}).String()
+	for range 16 { // a queue of none holds one all the same
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		var d net.Dialer
 		conn, err := d.DialContext(ctx, "tcp", address)
