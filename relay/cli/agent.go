@@ -32,12 +32,9 @@ func newAgentList(o outside) *cobra.Command {
 		if err := out.check(); err != nil {
 			return err
 		}
-		all := []client.Agent{}
-		for found, err := range c.Agents(ctx, client.ListOptions{Query: *query}) {
-			if err != nil {
-				return err
-			}
-			all = append(all, found)
+		all, err := collect(c.Agents(ctx, client.ListOptions{Query: *query}))
+		if err != nil {
+			return err
 		}
 		return out.show(o.out, all, func(w io.Writer) {
 			row(w, "ID", "NAME", "STATUS", "MACHINES", "CONNECTIONS", "LAST SEEN")

@@ -36,12 +36,9 @@ func newConnectionList(o outside) *cobra.Command {
 		if err := out.check(); err != nil {
 			return err
 		}
-		all := []client.Connection{}
-		for found, err := range c.Connections(ctx, client.ListOptions{Query: *query}) {
-			if err != nil {
-				return err
-			}
-			all = append(all, found)
+		all, err := collect(c.Connections(ctx, client.ListOptions{Query: *query}))
+		if err != nil {
+			return err
 		}
 		return out.show(o.out, all, func(w io.Writer) {
 			row(w, "ID", "KEY", "NAME", "MODE", "BASE URI", "STATE", "LAST TEST")

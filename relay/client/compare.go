@@ -2,9 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
-	"net/http"
 	"net/url"
 )
 
@@ -64,30 +61,5 @@ func (c *Client) compare(ctx context.Context, path string, in any, o CompareOpti
 	if text := query.Encode(); text != "" {
 		path += "?" + text
 	}
-	var result TestComparison
-	if o.OnPlace == nil {
-		err := c.Do(ctx, "POST", path, in, &result)
-		return result, err
-	}
-	resp, err := c.send(ctx, "POST", path, http.Header{"Accept": {"text/event-stream"}}, in)
-	if err != nil {
-		return result, err
-	}
-	defer resp.Body.Close()
-	for event, err := range readStream(resp.Body) {
-		if err != nil {
-			return result, fmt.Errorf("POST %s: %w", path, err)
-		}
-		var place TestReach
-		switch event.name {
-		case "place":
-			if err := json.Unmarshal(event.data, &place); err != nil {
-				return result, fmt.Errorf("POST %s: a place is not what the API describes: %w", path, err)
-			}
-			o.OnPlace(place)
-		case "result":
-			return result, json.Unmarshal(event.data, &result)
-		}
-	}
-	return result, fmt.Errorf("POST %s: %w", path, errEarly)
+	return streamed[TestComparison](ctx, c, path, in, "place", o.OnPlace)
 }

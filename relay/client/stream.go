@@ -82,6 +82,39 @@ func follow[T any](ctx context.Context, c *Client, path string, make func(stream
 	}
 }
 
+// streamed posts in, calls on for each event of the name, and returns the result
+// that comes last. Where on is nil, the result alone is asked for.
+func streamed[Result, Item any](ctx context.Context, c *Client, path string, in any, name string, on func(Item)) (Result, error) {
+	var result Result
+	if on == nil {
+		err := c.Do(ctx, "POST", path, in, &result)
+		return result, err
+	}
+	resp, err := c.send(ctx, "POST", path, http.Header{"Accept": {"text/event-stream"}}, in)
+	if err != nil {
+		return result, err
+	}
+	defer resp.Body.Close()
+	for event, err := range readStream(resp.Body) {
+		if err != nil {
+			return result, fmt.Errorf("POST %s: %w", path, err)
+		}
+		switch event.name {
+		case name:
+			var item Item
+			if err := json.Unmarshal(event.data, &item); err != nil {
+				return result, fmt.Errorf("POST %s: a %s is not what the API describes: %w", path, name, err)
+			}
+			on(item)
+		case "result":
+			return result, json.Unmarshal(event.data, &result)
+		}
+	}
+	return result, fmt.Errorf("POST %s: %w", path, errEarly)
+}
+
+var errEarly = errors.New("the stream ended before the result came")
+
 // Event says that something has changed.
 type Event struct {
 	// Type is sync, which comes first and again where events were missed: read

@@ -2,10 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"net/http"
 
 	"sallyport/relay/connection"
 )
@@ -148,32 +144,5 @@ func testPath(id string) string {
 }
 
 func (c *Client) test(ctx context.Context, path string, in any, onStep func(TestStep)) (TestResult, error) {
-	var result TestResult
-	if onStep == nil {
-		err := c.Do(ctx, "POST", path, in, &result)
-		return result, err
-	}
-	resp, err := c.send(ctx, "POST", path, http.Header{"Accept": {"text/event-stream"}}, in)
-	if err != nil {
-		return result, err
-	}
-	defer resp.Body.Close()
-	for event, err := range readStream(resp.Body) {
-		if err != nil {
-			return result, fmt.Errorf("POST %s: %w", path, err)
-		}
-		var step TestStep
-		switch event.name {
-		case "step":
-			if err := json.Unmarshal(event.data, &step); err != nil {
-				return result, fmt.Errorf("POST %s: a step is not what the API describes: %w", path, err)
-			}
-			onStep(step)
-		case "result":
-			return result, json.Unmarshal(event.data, &result)
-		}
-	}
-	return result, fmt.Errorf("POST %s: %w", path, errEarly)
+	return streamed[TestResult](ctx, c, path, in, "step", onStep)
 }
-
-var errEarly = errors.New("the stream ended before the result came")

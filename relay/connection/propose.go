@@ -2,6 +2,7 @@ package connection
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -65,7 +66,7 @@ func scalars(v any, at JSONPlace, depth int) []scalar {
 		return nil
 	}
 	var here, below []scalar
-	for _, name := range sortedKeys(object) {
+	for _, name := range slices.Sorted(maps.Keys(object)) {
 		place := at.Member(name)
 		switch value := object[name].(type) {
 		case string:
@@ -79,13 +80,4 @@ func scalars(v any, at JSONPlace, depth int) []scalar {
 		}
 	}
 	return append(here, below...)
-}
-
-func sortedKeys(m map[string]any) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

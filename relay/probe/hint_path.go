@@ -2,6 +2,7 @@ package probe
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -117,7 +118,7 @@ func (s *search) json(v any, at connection.JSONPlace) {
 	}
 	switch v := v.(type) {
 	case map[string]any:
-		for _, key := range sortedKeys(v) {
+		for _, key := range slices.Sorted(maps.Keys(v)) {
 			here := at.Member(key)
 			if strings.EqualFold(key, s.name) {
 				s.found = append(s.found, place{path: here.String(), name: key, value: jsonValue(v[key]).text, depth: len(here)})
@@ -129,15 +130,6 @@ func (s *search) json(v any, at connection.JSONPlace) {
 			s.json(element, at.Index(i))
 		}
 	}
-}
-
-func sortedKeys(m map[string]any) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 func (s *search) xml(n *xmlquery.Node, at string, depth int) {
@@ -178,7 +170,7 @@ func topNames(d document) []string {
 			v = list[0]
 		}
 		if object, ok := v.(map[string]any); ok {
-			names = sortedKeys(object)
+			names = slices.Sorted(maps.Keys(object))
 		}
 	case formatXML:
 		for c := d.xml.FirstChild; c != nil; c = c.NextSibling {

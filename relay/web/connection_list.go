@@ -69,28 +69,13 @@ func (h *handler) agentName(r *http.Request, actor account.Actor, id string, kno
 	return agent.Name, nil
 }
 
+// pagesOf leads through a list that can be searched.
 func pagesOf(path, query, cursor, next string) pages {
-	at := func(cursor string) string {
-		q := url.Values{}
-		if query != "" {
-			q.Set("q", query)
-		}
-		if cursor != "" {
-			q.Set("cursor", cursor)
-		}
-		if len(q) == 0 {
-			return path
-		}
-		return path + "?" + q.Encode()
+	filter := url.Values{}
+	if query != "" {
+		filter.Set("q", query)
 	}
-	var p pages
-	if cursor != "" {
-		p.First = at("")
-	}
-	if next != "" {
-		p.Next = at(next)
-	}
-	return p
+	return filteredPages(path, filter, cursor, next)
 }
 
 func modeWord(m connection.Mode) string {
