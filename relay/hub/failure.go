@@ -53,6 +53,7 @@ func (h *Hub) offline(p *trip, why string) *proto.Error {
 			}
 		}
 	}
+	h.explain(e, p.agentID)
 	switch {
 	case why == stopping:
 		e.Detail += " The request is not held any longer, since " + why + "."

@@ -64,6 +64,8 @@ type Options struct {
 	// MaxStreams is how many requests one tunnel carries at once. Default, and
 	// most, mux.MaxStreams.
 	MaxStreams int
+	// Elsewhere is the way to agents by other relays; nil: there is none.
+	Elsewhere Elsewhere
 	// MaxWaiting is how many requests may wait for one agent; ten times as
 	// many for all. Default 1000.
 	MaxWaiting int
@@ -83,7 +85,8 @@ type Hub struct {
 	readers  sync.Pool // *bufio.Reader, for answers
 	chunks   sync.Pool // *[mux.Chunk]byte, for uploads
 	flight   flight
-	unread   *mux.Budget // of answers that their callers have not read yet
+	unread   *mux.Budget   // of answers that their callers have not read yet
+	nudged   chan struct{} // takes one: there is news of agents at other relays
 
 	started time.Time
 
@@ -156,6 +159,7 @@ func New(opts Options) *Hub {
 		unsettled: make(map[string]unsettled),
 		unread:    mux.NewBudget(unreadAnswers),
 		moved:     make(chan struct{}),
+		nudged:    make(chan struct{}, 1),
 	}
 	h.readers.New = func() any { return bufio.NewReaderSize(nil, answerBuffer) }
 	h.chunks.New = func() any { return new(chunk) }
@@ -163,6 +167,9 @@ func New(opts Options) *Hub {
 	h.metrics = newMetrics(opts.Registerer, h)
 	h.work.Go(h.beat)
 	h.work.Go(h.note)
+	if opts.Elsewhere != nil {
+		h.work.Go(h.scout)
+	}
 	return h
 }
 

@@ -120,6 +120,16 @@ func (m *metrics) traffic(h *Hub) (received, sent float64) {
 	return float64(totalReceived), float64(totalSent)
 }
 
+// Waiting is how many requests wait for an agent here.
+func (h *Hub) Waiting(agentID string) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if a := h.agents[agentID]; a != nil {
+		return len(a.waiting)
+	}
+	return 0
+}
+
 func (h *Hub) waitingNow() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -194,6 +194,9 @@ func (h *Hub) settle(t *tunnel, reason string) bool {
 	case i >= 0 && !(told && samePause(pause, here[i].Paused)):
 		if err = h.opts.Directory.Connected(ctx, a.id, here[i]); err == nil {
 			a.recorded[t.hello.InstanceID] = here[i].Paused
+			if h.opts.Elsewhere != nil {
+				h.opts.Elsewhere.Announce(a.id)
+			}
 		}
 	case i < 0 && told:
 		if err = h.opts.Directory.Disconnected(ctx, a.id, t.hello.InstanceID, t.lastSeen(), reason); err == nil {

@@ -9,13 +9,15 @@ import (
 // agent is away, or its tunnels are full, or so silent that they may be dead.
 type waiter struct {
 	failed []*tunnel // on which the request has failed already
+	own    bool      // by tunnels to this relay alone
 	turn   chan turn // takes one
 }
 
 // turn is what a waiter waited for.
 type turn struct {
-	t   *tunnel // a place on it is taken; nil: nobody will come
-	why string  // where t is nil
+	t         *tunnel // a place on it is taken; nil: nobody will come
+	elsewhere bool    // the agent has shown up at another relay; t is nil
+	why       string  // where t is nil
 }
 
 // lack is why a request has no place on a tunnel.
@@ -174,11 +176,7 @@ func (h *Hub) freed(a *agent) {
 // dismiss ends the wait of all who wait for the agent: it will not come. mu is
 // held.
 func (h *Hub) dismiss(a *agent, why string) {
-	waiting := a.waiting
-	h.setWaiting(a, nil)
-	for _, w := range waiting {
-		w.turn <- turn{why: why}
-	}
+	h.tell(a, turn{why: why}, func(*waiter) bool { return true })
 }
 
 // stopping is why nobody waits for an agent at a relay that takes no more
@@ -196,9 +194,11 @@ func (h *Hub) reconsider(a *agent) {
 	case lacks == lackLeave:
 		h.dismiss(a, "")
 	case lacks != lackTunnel:
-	case h.draining:
+	case h.ending():
 		h.dismiss(a, stopping)
 	case !h.holds():
 		h.dismiss(a, "")
+	default: // who asked for another relay can look again
+		h.tell(a, turn{}, func(w *waiter) bool { return w.own })
 	}
 }

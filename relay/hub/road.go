@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"net/http"
 	"strconv"
@@ -19,15 +20,17 @@ const answerGrace = 5 * time.Second
 
 // Road is the on-premise road: it sends requests through the tunnels of an
 // agent, as package relay/road describes. The agent need not be online yet.
-func (h *Hub) Road(agentID string) http.RoundTripper { return agentRoad{h, agentID} }
+func (h *Hub) Road(agentID string) http.RoundTripper { return agentRoad{hub: h, agentID: agentID} }
 
 type agentRoad struct {
 	hub     *Hub
 	agentID string
+	own     bool // by tunnels to this relay alone
 }
 
-// RoundTrip sends the request down a stream of one of the agent's tunnels. By
-// itself it tries again, on another tunnel, only what is safe: what certainly
+// RoundTrip sends the request down a stream of one of the agent's tunnels, or on
+// to another relay where the agent holds none here that could take it. By
+// itself it tries again, on another one, only what is safe: what certainly
 // has not been sent, and idempotent methods whose body can be had again.
 func (r agentRoad) RoundTrip(req *http.Request) (*http.Response, error) {
 	h, began := r.hub, time.Now()
@@ -43,22 +46,22 @@ func (r agentRoad) RoundTrip(req *http.Request) (*http.Response, error) {
 func (r agentRoad) try(req *http.Request, began time.Time) (*http.Response, *proto.Error) {
 	body := newUpload(req)
 	defer func() { body.close() }()
-	p := trip{hub: r.hub, agentID: r.agentID, ctx: req.Context(), header: req.Header}
+	p := trip{hub: r.hub, agentID: r.agentID, own: r.own, ctx: req.Context(), header: req.Header}
 	for {
-		t, err := p.seat()
+		at, err := p.seat()
 		if err != nil {
 			return nil, heldFor(err, p.held)
 		}
 		if p.last != nil {
 			r.hub.metrics.retries.Inc()
 		}
-		resp, failure := t.send(p.ctx, p.shortened(req), body, began.Add(p.held))
+		resp, failure := p.send(at, req, body, began.Add(p.held))
 		if failure == nil {
 			p.tell(resp.Header)
 			return resp, nil
 		}
-		p.fail(t, failure)
-		if len(p.failed) == attempts || !mayRepeat(req, p.last) || p.ctx.Err() != nil {
+		astray := p.fail(at, failure)
+		if p.tries == attempts || !astray && !mayRepeat(req, p.last) || p.ctx.Err() != nil {
 			return nil, heldFor(p.last, p.held)
 		}
 		next, again := body.again()
@@ -69,13 +72,37 @@ func (r agentRoad) try(req *http.Request, began time.Time) (*http.Response, *pro
 	}
 }
 
-// fail notes that the request has failed on a tunnel.
-func (p *trip) fail(t *tunnel, e *proto.Error) {
-	if p.last != nil && p.last.Outcome != proto.OutcomeNotSent {
-		e = doubted(e, t)
+// send sends the request once.
+func (p *trip) send(at seat, req *http.Request, body *upload, began time.Time) (*http.Response, *proto.Error) {
+	if at.way != nil {
+		return p.detour(at.way, p.shortened(req), body, began)
+	}
+	return at.t.send(p.ctx, p.shortened(req), body, began)
+}
+
+// fail notes that the request has failed. It reports whether it only went
+// astray: it came to a relay that is no way to the agent, as if it had not been
+// sent there.
+func (p *trip) fail(at seat, e *proto.Error) (astray bool) {
+	astray = errors.Is(e, ErrNotThere)
+	switch doubt := p.last != nil && p.last.Outcome != proto.OutcomeNotSent; {
+	case doubt && at.t != nil:
+		e = doubted(e, at.t)
+	case doubt && e.Outcome == proto.OutcomeNotSent:
+		e = p.last
 	}
 	p.last = e
-	p.failed = append(p.failed, t)
+	switch {
+	case at.t != nil:
+		p.failed = append(p.failed, at.t)
+		p.tries++
+	case !astray:
+		p.tries++
+		if e.Code != proto.CodeTunnelLost { // it has the agent, and can't use it
+			p.tried = append(p.tried, at.way.Relay())
+		}
+	}
+	return astray
 }
 
 // shortened is the request with the time that it was held taken off its limit.
@@ -100,7 +127,7 @@ func (p *trip) tell(answer http.Header) {
 	if err != nil {
 		return // written by send: it can be read
 	}
-	timing.Held = p.held
+	timing.Held += p.held
 	answer[proto.HeaderTiming] = []string{proto.FormatTiming(timing)}
 }
 
@@ -114,7 +141,7 @@ func heldFor(e *proto.Error, held time.Duration) *proto.Error {
 	if e.Timing != nil {
 		*told.Timing = *e.Timing
 	}
-	told.Timing.Held = held
+	told.Timing.Held += held
 	return &told
 }
 

@@ -23,36 +23,64 @@ const MaxWait = 5 * time.Minute
 type trip struct {
 	hub     *Hub
 	agentID string
+	own     bool // by tunnels to this relay alone
 	ctx     context.Context
 	header  http.Header // the request's, with its options
 	failed  []*tunnel   // on which it has failed
+	tried   []string    // relays that reach the agent, and are of no use to the request
+	tries   int         // how often it was sent
 	last    *proto.Error
 	held    time.Duration // for a place on a tunnel, in all
 	waited  time.Duration // by the wait that has just ended; not in held yet
 }
 
-// seat takes a place on a tunnel, for which the request may have to wait.
-func (p *trip) seat() (*tunnel, *proto.Error) {
-	if t := p.hub.place(p.agentID, p.failed); t != nil {
-		return t, nil
+// seat is a place that was taken for a request: on a tunnel, or at another relay.
+type seat struct {
+	t   *tunnel
+	way Way
+}
+
+// seat takes a place, for which the request may have to wait. A tunnel to this
+// relay comes before another relay.
+func (p *trip) seat() (seat, *proto.Error) {
+	for {
+		if t := p.hub.place(p.agentID, p.failed); t != nil {
+			return seat{t: t}, nil
+		}
+		if w := p.way(); w != nil {
+			return seat{way: w}, nil
+		}
+		t, elsewhere, err := p.wait()
+		if elsewhere {
+			continue
+		}
+		if err != nil && p.last != nil && p.last.Outcome != proto.OutcomeNotSent {
+			err = p.last // an attempt before may have reached the target
+		}
+		return seat{t: t}, err
 	}
+}
+
+// wait waits for a place on a tunnel, if that is worth it. elsewhere reports
+// that the agent has shown up at another relay.
+func (p *trip) wait() (t *tunnel, elsewhere bool, err *proto.Error) {
 	lacks, worth := p.lacking()
-	patience := p.patience(lacks)
-	var t *tunnel
-	var err *proto.Error
-	if worth && patience > 0 {
-		t, err = p.await(lacks, patience)
+	switch {
+	case p.own && lacks != lackRoom:
+		return nil, false, p.absent(lacks)
+	case len(p.tried) > 0 && lacks == lackTunnel: // whoever has the agent has been asked
+		return nil, false, p.last
+	}
+	if patience := p.patience(lacks); worth && patience > 0 {
+		t, elsewhere, err = p.await(lacks, patience)
 		if p.waited > 0 {
 			p.hub.metrics.waited(err, p.waited)
 		}
 		p.held, p.waited = p.held+p.waited, 0
-	} else {
-		t, err = p.settle(lacks, "")
+		return t, elsewhere, err
 	}
-	if err != nil && p.last != nil && p.last.Outcome != proto.OutcomeNotSent {
-		err = p.last // an attempt before may have reached the target
-	}
-	return t, err
+	t, err = p.settle(lacks, "")
+	return t, false, err
 }
 
 // lacking says what the request lacks, and whether that is worth waiting for.
@@ -67,7 +95,7 @@ func (p *trip) lacking() (lack, bool) {
 			seen = h.opts.Clock()
 		}
 	}
-	draining := h.draining
+	draining := h.ending()
 	h.mu.Unlock()
 	switch {
 	case lacks == lackNothing: // but others wait for it already
@@ -122,17 +150,18 @@ func milliseconds(h http.Header, name string) (time.Duration, bool) {
 }
 
 // await waits for a place, for as long as the patience lasts.
-func (p *trip) await(lacks lack, patience time.Duration) (*tunnel, *proto.Error) {
-	h, w := p.hub, &waiter{failed: p.failed, turn: make(chan turn, 1)}
+func (p *trip) await(lacks lack, patience time.Duration) (t *tunnel, elsewhere bool, e *proto.Error) {
+	h, w := p.hub, &waiter{failed: p.failed, own: p.own, turn: make(chan turn, 1)}
 	h.mu.Lock()
-	if h.closed || h.draining && lacks == lackTunnel {
+	if h.closed || h.ending() && lacks == lackTunnel {
 		h.mu.Unlock()
-		return p.settle(lacks, stopping)
+		t, e = p.settle(lacks, stopping)
+		return t, false, e
 	}
 	a := h.agent(p.agentID)
 	if !h.enqueue(a, w) {
 		h.mu.Unlock()
-		return nil, h.crowded(p, lacks)
+		return nil, false, h.crowded(p, lacks)
 	}
 	h.mu.Unlock()
 
@@ -154,14 +183,20 @@ func (p *trip) await(lacks lack, patience time.Duration) (*tunnel, *proto.Error)
 	}
 	switch {
 	case got.t != nil:
-		return got.t, nil
+		return got.t, false, nil
 	case p.ctx.Err() != nil && !errors.Is(context.Cause(p.ctx), context.DeadlineExceeded):
-		return nil, givenUp(context.Cause(p.ctx), nil, proto.OutcomeNotSent)
+		return nil, false, givenUp(context.Cause(p.ctx), nil, proto.OutcomeNotSent)
+	case got.elsewhere && p.ctx.Err() == nil:
+		return nil, true, nil
 	}
 	h.mu.Lock()
 	_, lacks = h.survey(a, p.failed)
 	h.mu.Unlock()
-	return p.settle(lacks, got.why)
+	if p.own && lacks == lackTunnel {
+		return nil, false, p.absent(lacks)
+	}
+	t, e = p.settle(lacks, got.why)
+	return t, false, e
 }
 
 // leave ends the wait, unless the turn has just come.
@@ -214,12 +249,16 @@ func (r agentRoad) Await(ctx context.Context, wait time.Duration) (time.Duration
 	if wait >= 0 {
 		header = http.Header{proto.HeaderWait: {strconv.FormatInt(wait.Milliseconds(), 10)}}
 	}
-	p := trip{hub: r.hub, agentID: r.agentID, ctx: ctx, header: header}
-	t, err := p.seat()
-	if err != nil {
+	p := trip{hub: r.hub, agentID: r.agentID, own: r.own, ctx: ctx, header: header}
+	at, err := p.seat()
+	switch {
+	case err != nil:
 		return p.held, err
+	case at.way != nil:
+		at.way.Release()
+	default:
+		at.t.release()
 	}
-	t.release()
 	return p.held, nil
 }
 

@@ -1,0 +1,266 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"sallyport/proto"
+)
+
+// Elsewhere is the way to agents that hold their tunnels to other relays.
+// Package peer implements it.
+type Elsewhere interface {
+	// Way takes a place for one request at another relay, which says that it
+	// holds the agent, and which can be reached; nil: there is none. tried are
+	// relays that are of no use to the request any more.
+	Way(ctx context.Context, agentID string, tried []string) Way
+	// Reachable are those of the agents for which Way may find one now.
+	Reachable(ctx context.Context, agentIDs []string) []string
+	// Trouble is why a relay that holds the agent can't be reached; nil: as far
+	// as is known, none holds it that can't.
+	Trouble(agentID string) *Trouble
+	// Announce says that the agent has opened a tunnel to this relay, and that the
+	// directory knows. It does not wait.
+	Announce(agentID string)
+	// Others reports whether there are other relays at all.
+	Others() bool
+}
+
+// Way is a place for one request at another relay. Send or Release ends it.
+type Way interface {
+	// Relay is the id of that relay.
+	Relay() string
+	// Send sends the request on, as a tunnel does; began is when that was asked
+	// for, less what it was held. It leaves the body's Close to be called
+	// whenever it no longer reads it. ErrNotThere is the cause of a failure by
+	// which that relay says, or shows, that it is no way to the agent now.
+	Send(req *http.Request, began time.Time) (*http.Response, *proto.Error)
+	Release()
+}
+
+// Trouble is a relay that holds an agent and can't be reached.
+type Trouble struct {
+	Relay   string
+	Address string // at which it is to be reached; "": it takes no requests of other relays
+	Why     string
+	Hint    string
+}
+
+// ErrNotThere: a relay that was to reach the agent does not, and has sent
+// nothing.
+var ErrNotThere = errors.New("the agent holds no tunnel there")
+
+// OwnRoad is the road through tunnels to this relay alone, for a request that
+// another relay sends on. Where there is none it fails at once, so that the
+// other one can look again; full tunnels are waited for.
+func (h *Hub) OwnRoad(agentID string) http.RoundTripper {
+	return agentRoad{hub: h, agentID: agentID, own: true}
+}
+
+// way is a place at another relay; nil: there is none.
+func (p *trip) way() Way {
+	if p.own || p.hub.opts.Elsewhere == nil || p.ctx.Err() != nil {
+		return nil
+	}
+	return p.hub.opts.Elsewhere.Way(p.ctx, p.agentID, p.tried)
+}
+
+// absent is the failure of a request on an OwnRoad for which there is no tunnel.
+func (p *trip) absent(lacks lack) *proto.Error {
+	switch {
+	case p.last != nil:
+		return p.last
+	case lacks == lackLeave:
+		return p.hub.pausedFailure(p)
+	}
+	return &proto.Error{Code: proto.CodeAgentOffline, Outcome: proto.OutcomeNotSent, Err: ErrNotThere,
+		Detail: "The agent holds no tunnel to the relay that was asked."}
+}
+
+// explain adds to the failure of a request whose agent holds no tunnel here that
+// another relay holds it, which can't be reached.
+func (h *Hub) explain(e *proto.Error, agentID string) {
+	if h.opts.Elsewhere == nil {
+		return
+	}
+	t := h.opts.Elsewhere.Trouble(agentID)
+	if t == nil {
+		return
+	}
+	e.Reason, e.Hint = ReasonRelayUnreachable, t.Hint
+	e.Facts["relay"], e.Facts[retryAfter] = t.Relay, seconds(retrySoon)
+	name := "The agent"
+	if e.Facts["agent"] != "" {
+		name = fmt.Sprintf("The agent %q", e.Facts["agent"])
+	}
+	e.Detail = fmt.Sprintf("%s is connected to another relay, %s, which %s.", name, t.Relay, t.Why)
+	if t.Address != "" {
+		e.Facts["address"] = t.Address
+		e.Detail = fmt.Sprintf("%s is connected to another relay, %s, which can't be reached at %s: %s.", name, t.Relay, t.Address, t.Why)
+	}
+}
+
+// ReasonRelayUnreachable: agent_offline, since the relay that holds the agent
+// can't be reached. Facts: relay, address.
+const ReasonRelayUnreachable proto.Reason = "relay_unreachable"
+
+// detour sends the request on by way of another relay.
+func (p *trip) detour(w Way, req *http.Request, body *upload, began time.Time) (*http.Response, *proto.Error) {
+	out := *req
+	out.Header = maps.Clone(req.Header)
+	out.Header[proto.HeaderWait] = []string{strconv.FormatInt(max(p.patience(lackRoom), 0).Milliseconds(), 10)}
+	out.GetBody = nil // who sends it on never sends it twice
+	var lent *lentBody
+	if body.body != nil {
+		lent = &lentBody{of: body.body}
+		out.Body = lent
+	}
+	resp, failure := w.Send(&out, began)
+	if lent != nil {
+		// Untouched, it serves for the next attempt.
+		body.touched = lent.settle(failure != nil)
+	}
+	return resp, failure
+}
+
+// lentBody is a request's body that may come back unread.
+type lentBody struct {
+	of io.ReadCloser
+
+	mu      sync.Mutex // guards the following
+	read    bool       // some of it, perhaps
+	closed  bool       // by who reads
+	settled bool       // what becomes of it is decided: Close closes it
+	back    bool       // it is no longer the reader's to close
+}
+
+func (b *lentBody) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	if b.back || b.closed {
+		b.mu.Unlock()
+		return 0, http.ErrBodyReadAfterClose
+	}
+	b.read = true
+	b.mu.Unlock()
+	return b.of.Read(p)
+}
+
+func (b *lentBody) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	first := !b.closed
+	b.closed = true
+	if b.settled && !b.back && first {
+		return b.of.Close()
+	}
+	return nil
+}
+
+// settle decides what becomes of the body, once the request has failed or is
+// answered, and reports whether it is spent. Spent, it is closed with the
+// reader's Close, or at once if that was called already.
+func (b *lentBody) settle(failed bool) (spent bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.settled = true
+	if failed && !b.read {
+		b.back = true
+		return false
+	}
+	if b.closed {
+		_ = b.of.Close()
+	}
+	return true
+}
+
+// scoutEvery is how often it is looked whether agents that are waited for have
+// shown up at another relay.
+const scoutEvery = 250 * time.Millisecond
+
+// scout looks for agents at other relays that requests here wait for.
+func (h *Hub) scout() {
+	ticker := time.NewTicker(scoutEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-h.life.Done():
+			return
+		case <-ticker.C:
+		case <-h.nudged:
+		}
+		ids := h.awaited()
+		if len(ids) == 0 {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(h.life, directoryTimeout)
+		for _, id := range h.opts.Elsewhere.Reachable(ctx, ids) {
+			h.redirect(id)
+		}
+		cancel()
+	}
+}
+
+// Nudge looks at once whether agents that are waited for have shown up at
+// another relay, of which there is news.
+func (h *Hub) Nudge() {
+	select {
+	case h.nudged <- struct{}{}:
+	default: // it is about to
+	}
+}
+
+// awaited are the agents that somebody waits for.
+func (h *Hub) awaited() (ids []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.waiting == 0 {
+		return nil
+	}
+	for id, a := range h.agents {
+		if len(a.waiting) > 0 {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// redirect has those who wait for the agent try another relay.
+func (h *Hub) redirect(agentID string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	a := h.agents[agentID]
+	if a == nil {
+		return
+	}
+	h.tell(a, turn{elsewhere: true}, func(w *waiter) bool { return !w.own })
+}
+
+// tell gives a turn to those who wait for the agent and are meant; mu is held.
+func (h *Hub) tell(a *agent, what turn, meant func(*waiter) bool) {
+	var told []*waiter
+	stay := slices.DeleteFunc(slices.Clone(a.waiting), func(w *waiter) bool {
+		if !meant(w) {
+			return false
+		}
+		told = append(told, w)
+		return true
+	})
+	h.setWaiting(a, stay)
+	for _, w := range told {
+		w.turn <- what
+	}
+}
+
+// ending reports whether this relay stops, and no other may take over what is
+// held here; mu is held.
+func (h *Hub) ending() bool {
+	return h.draining && (h.opts.Elsewhere == nil || !h.opts.Elsewhere.Others())
+}
