@@ -1,0 +1,78 @@
+package peer
+
+import (
+	"context"
+	"sync"
+)
+
+// noticesAhead is how many notices wait for a relay that falls behind. What is
+// more is lost: it looks into the store by itself, a little later.
+const noticesAhead = 1024
+
+// callers are the relays that are connected to this one.
+type callers struct {
+	mu      sync.Mutex // guards the following
+	open    map[chan notice]struct{}
+	leaving bool
+	empty   chan struct{} // closed when open becomes empty; nil: nobody waits
+}
+
+// enter begins to tell a relay of what happens here; false: it comes too late.
+func (c *callers) enter() (chan notice, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.leaving {
+		return nil, false
+	}
+	if c.open == nil {
+		c.open = make(map[chan notice]struct{})
+	}
+	news := make(chan notice, noticesAhead+1) // one more, for the last
+	c.open[news] = struct{}{}
+	return news, true
+}
+
+func (c *callers) leave(news chan notice) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.open, news)
+	if len(c.open) == 0 && c.empty != nil {
+		close(c.empty)
+		c.empty = nil
+	}
+}
+
+// tell tells all of them. It never waits.
+func (c *callers) tell(n notice) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.leaving {
+		return
+	}
+	c.leaving = n.Leaving
+	for news := range c.open {
+		if len(news) < noticesAhead || n.Leaving {
+			news <- n
+		}
+	}
+}
+
+// gone waits until none is connected.
+func (c *callers) gone(ctx context.Context) error {
+	c.mu.Lock()
+	if len(c.open) == 0 {
+		c.mu.Unlock()
+		return nil
+	}
+	if c.empty == nil {
+		c.empty = make(chan struct{})
+	}
+	empty := c.empty
+	c.mu.Unlock()
+	select {
+	case <-empty:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
