@@ -28,6 +28,7 @@ import (
 	"sallyport/relay/event"
 	"sallyport/relay/gateway"
 	"sallyport/relay/hub"
+	"sallyport/relay/peer"
 	"sallyport/relay/probe"
 	"sallyport/relay/registry"
 	"sallyport/relay/road"
@@ -42,6 +43,7 @@ type relay struct {
 	accounts *account.Accounts
 	browser  *account.Browser
 	hub      *hub.Hub
+	peers    *peer.Peers // nil: there is no peer-listen
 	shelf    *download.Shelf
 	figures  *prometheus.Registry
 
@@ -55,7 +57,8 @@ type relay struct {
 
 // build opens the rooms in the order in which they need each other. Where one
 // can't be opened, those before it are closed again.
-func build(ctx context.Context, c *config.Config, public *url.URL, log *zap.Logger) (_ *relay, err error) {
+func build(ctx context.Context, c *config.Config, at listeners, log *zap.Logger) (_ *relay, err error) {
+	public := c.PublicURLFor(at.main.Addr())
 	r := &relay{closing: make(chan struct{}), figures: prometheus.NewRegistry()}
 	defer func() {
 		if err != nil {
@@ -94,12 +97,18 @@ func build(ctx context.Context, c *config.Config, public *url.URL, log *zap.Logg
 	reg := registry.New(registry.Options{
 		Store: r.store, Vault: vault, Events: events,
 		Presence:   registry.PresenceFunc(func(agentID string) []hub.Instance { return r.hub.Instances(agentID) }),
-		Disconnect: func(agentID, instanceID, reason string) { r.hub.Disconnect(agentID, instanceID, reason) },
+		Disconnect: func(agentID, instanceID, reason string) { r.everywhere().Disconnect(agentID, instanceID, reason) },
+		Elsewhere: func(ctx context.Context, agentIDs []string) map[string][]hub.Instance {
+			if r.peers == nil {
+				return nil
+			}
+			return r.peers.Elsewhere(ctx, agentIDs)
+		},
 		DropSession: func(ctx context.Context, d session.Dropped) error {
 			return sessions.Drop(ctx, d)
 		},
 		Installable: func() registry.Installable { return registry.Installable(r.shelf.Systems()) },
-		PublicURL:   public, RelayID: id, Clock: time.Now, Log: log.Named("registry"),
+		PublicURL:   public, RelayID: id, PeerAddress: at.peerAddress(c), Clock: time.Now, Log: log.Named("registry"),
 	})
 	alive, err := r.store.LastAlive(ctx) // before this one is
 	if err != nil {
@@ -111,12 +120,24 @@ func build(ctx context.Context, c *config.Config, public *url.URL, log *zap.Logg
 	r.closeLater(func() error { return leave(reg) })
 	r.background(reg.Attend)
 	r.background(reg.SweepResults)
-	r.hub = hub.New(hub.Options{
+	hubOptions := hub.Options{
 		Directory: reg, Events: events, Log: log.Named("hub"), Clock: time.Now,
 		RelayID: id, PublicURL: public, Registerer: r.figures, AgentWait: c.AgentWait, LastAlive: alive,
 		ConnectsPerAddress: c.ConnectsPerAddress,
-	})
+	}
+	if at.peers != nil {
+		r.peers, err = peer.New(ctx, peer.Options{Roll: reg, RelayID: id, Clock: time.Now, Log: log.Named("peer"), Registerer: r.figures})
+		if err != nil {
+			return nil, fmt.Errorf("peer-listen: %w", err)
+		}
+		hubOptions.Elsewhere = r.peers
+	}
+	r.hub = hub.New(hubOptions)
 	r.closeLater(r.hub.Close)
+	if at.peers != nil {
+		r.peers.Serve(at.peers, r.hub)
+		r.closeLater(r.peers.Close)
+	}
 
 	cloud := outbound.New(outbound.Options{Guard: true, AllowPrivate: exceptions, Log: log.Named("outbound")})
 	r.closeLater(func() error { cloud.Close(); return nil })
@@ -128,7 +149,7 @@ func build(ctx context.Context, c *config.Config, public *url.URL, log *zap.Logg
 		NewID: func() string { return store.NewID("ses") }, Clock: time.Now, Log: log.Named("session"),
 	})
 	r.closeLater(func() error { sessions.Close(); return nil })
-	prober := probe.New(probe.Options{Roads: roads, Sessions: sessions, Presence: r.hub, Clock: time.Now, Log: log.Named("probe")})
+	prober := probe.New(probe.Options{Roads: roads, Sessions: sessions, Presence: r.everywhere(), Clock: time.Now, Log: log.Named("probe")})
 	passage := gateway.New(gateway.Options{Roads: roads, Sessions: sessions, Clock: time.Now, Log: log.Named("gateway"), Registerer: r.figures, MaxBody: c.MaxRequestBody, Results: reg})
 	watch := newWatch(c, watchParts{store: r.store, registry: reg, prober: prober, hub: r.hub, cloud: cloud, events: events, public: public, figures: r.figures, log: log.Named("health")})
 	r.background(watch.Run)
@@ -152,6 +173,18 @@ func build(ctx context.Context, c *config.Config, public *url.URL, log *zap.Logg
 		MaxHeader: headerBytes, TooLarge: http.HandlerFunc(api.RefuseHeader),
 	})
 	return r, err
+}
+
+// everywhere is where agents are found: at all relays, or at this one where it
+// can't ask others.
+func (r *relay) everywhere() interface {
+	Instances(agentID string) []hub.Instance
+	Disconnect(agentID, instanceID, reason string)
+} {
+	if r.peers != nil {
+		return r.peers
+	}
+	return r.hub
 }
 
 // doors sends a request to the door that its path belongs to. It goes by the

@@ -70,8 +70,15 @@ func serve(ctx context.Context, c *config.Config, o outside) (err error) {
 		}
 		defer metrics.Close()
 	}
+	var peers net.Listener
+	if c.PeerListen != "" {
+		if peers, err = listen(c.PeerListen); err != nil {
+			return fmt.Errorf("peer-listen: %w", err)
+		}
+		defer peers.Close()
+	}
 	public := c.PublicURLFor(listener.Addr())
-	r, err := build(ctx, c, public, log)
+	r, err := build(ctx, c, listeners{main: listener, peers: peers}, log)
 	if err != nil {
 		return err
 	}
@@ -107,11 +114,32 @@ func serve(ctx context.Context, c *config.Config, o outside) (err error) {
 	for _, s := range servers {
 		stops.Go(func() { s.stop(drain) })
 	}
+	if r.peers != nil {
+		stops.Go(func() {
+			if err := r.peers.Leave(drain); err != nil {
+				log.Warn("requests of other relays were cut", zap.Error(err))
+			}
+		})
+	}
 	stops.Wait()
 	if err := r.hub.Drain(drain); err != nil {
 		log.Warn("tunnels did not drain in time", zap.Error(err))
 	}
 	return failed
+}
+
+// listeners are the sockets of a relay that others are told of.
+type listeners struct {
+	main  net.Listener
+	peers net.Listener // nil: other relays can't send requests here
+}
+
+// peerAddress is where other relays reach this one; "": they don't.
+func (l listeners) peerAddress(c *config.Config) string {
+	if l.peers == nil {
+		return ""
+	}
+	return c.PeerAddressFor(l.peers.Addr())
 }
 
 // moveAway lets everybody move to another relay while this one serves as

@@ -31,6 +31,8 @@ type Config struct {
 	TLSCert       string
 	TLSKey        string
 	MetricsListen string // empty: on the main listener
+	PeerListen    string // host:port; empty: other relays can't send requests here
+	PeerAddress   string // host:port; empty: the listener's own, see PeerAddressFor
 	TrustProxies  []netip.Prefix
 	DrainDelay    time.Duration
 	DrainTimeout  time.Duration
@@ -59,6 +61,9 @@ func (c *Config) check() error {
 	}
 	if c.PublicURL == nil && !loopback(host) {
 		return fmt.Errorf("public-url is needed when the relay listens on %s: set it to the address under which browsers and agents reach this relay, such as https://relay.example.com", c.Listen)
+	}
+	if err := c.checkPeers(); err != nil {
+		return err
 	}
 	return c.checkMail()
 }

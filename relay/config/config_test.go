@@ -63,6 +63,41 @@ func TestDefaultsFollowFromDataAndListen(t *testing.T) {
 	}
 }
 
+// onPostgres are flags beside a database that relays can share.
+func onPostgres(pairs ...string) map[string]string {
+	flags := map[string]string{"database": "postgres://h/d"}
+	for i := 0; i < len(pairs); i += 2 {
+		flags[pairs[i]] = pairs[i+1]
+	}
+	return flags
+}
+
+func TestWhereOtherRelaysReachThisOne(t *testing.T) {
+	for _, c := range []struct {
+		flags map[string]string
+		want  string
+	}{
+		{onPostgres("peer-listen", "10.0.0.11:8443"), "10.0.0.11:8443"},
+		{onPostgres("peer-listen", "relay-a.internal:0"), "relay-a.internal:7777"},
+		{onPostgres("peer-listen", ":8443", "peer-address", "relay-a.internal:9443"), "relay-a.internal:9443"},
+		{onPostgres("peer-listen", "[::1]:8443"), "[::1]:7777"},
+	} {
+		c.flags["public-url"] = "http://x"
+		conf, err := Load(Sources{Env: noEnv, Flags: c.flags})
+		if err != nil {
+			t.Errorf("%v: %v", c.flags, err)
+			continue
+		}
+		port := 7777
+		if strings.HasSuffix(c.flags["peer-listen"], "11:8443") {
+			port = 8443
+		}
+		if got := conf.PeerAddressFor(&net.TCPAddr{Port: port}); got != c.want {
+			t.Errorf("%v: %s, want %s", c.flags, got, c.want)
+		}
+	}
+}
+
 func TestListInFileAndInFlag(t *testing.T) {
 	file := write(t, "allow-private-targets:\n  - loopback\n  - 10.0.0.0/8\ntrusted-proxies: 10.0.0.1, 192.168.0.0/16\n")
 	c, err := Load(Sources{Env: noEnv, File: file})
@@ -104,6 +139,13 @@ func TestFaultsSayWhereAndWhatToDo(t *testing.T) {
 		{name: "agent-wait without end", flags: map[string]string{"agent-wait": "1h"}, want: []string{"--agent-wait", "5m"}},
 		{name: "faulty size", file: "max-request-body: large\n", want: []string{"relay.yaml:1: max-request-body", "500MB"}},
 		{name: "faulty number", flags: map[string]string{"connects-per-address": "many"}, want: []string{"--connects-per-address", "many"}},
+		{name: "relays among each other on SQLite", flags: map[string]string{"peer-listen": "10.0.0.11:8443"}, want: []string{"peer-listen", "SQLite", "postgres://"}},
+		{name: "peer-listen without a port", flags: onPostgres("peer-listen", "10.0.0.11"), want: []string{"peer-listen", "HOST:PORT"}},
+		{name: "peer-listen on every address", flags: onPostgres("peer-listen", ":8443"), want: []string{"peer-address is needed", "10.0.0.11:8443"}},
+		{name: "peer-listen on the main port", flags: onPostgres("peer-listen", "127.0.0.1:8080"), want: []string{"port of its own"}},
+		{name: "peer-address alone", flags: onPostgres("peer-address", "10.0.0.11:8443"), want: []string{"peer-listen", "or neither"}},
+		{name: "peer-address that is everywhere", flags: onPostgres("peer-listen", ":8443", "peer-address", "0.0.0.0:8443"), want: []string{"peer-address", "10.0.0.11:8443"}},
+		{name: "peer-address without a port", flags: onPostgres("peer-listen", ":8443", "peer-address", "relay-a"), want: []string{"peer-address", "HOST:PORT"}},
 		{name: "faulty duration", flags: map[string]string{"drain-timeout": "20"}, want: []string{"20s"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

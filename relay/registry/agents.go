@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -96,15 +97,31 @@ func (r *Registry) complete(ctx context.Context, actor account.Actor, rows []sto
 		machines[in.AgentID] = append(machines[in.AgentID], in)
 	}
 	agents := make([]Agent, len(rows))
+	live := r.liveElsewhere(ctx, present)
 	for i, row := range rows {
-		agents[i] = withPresence(row, machines[row.ID], r.Presence.Instances(row.ID), elsewhere)
+		agents[i] = withPresence(row, machines[row.ID], slices.Concat(live[row.ID], r.Presence.Instances(row.ID)), elsewhere)
 		agents[i].UsedBy = uses[row.ID]
 	}
 	return agents, nil
 }
 
-// withPresence joins what is on file with who is connected now: to this relay,
-// or, by instance, to another.
+// liveElsewhere asks other relays about the machines that they say they hold.
+func (r *Registry) liveElsewhere(ctx context.Context, present []store.Presence) map[string][]hub.Instance {
+	if r.Elsewhere == nil || len(present) == 0 {
+		return nil
+	}
+	var ids []string
+	for _, p := range present {
+		if !slices.Contains(ids, p.AgentID) {
+			ids = append(ids, p.AgentID)
+		}
+	}
+	return r.Elsewhere(ctx, ids)
+}
+
+// withPresence joins what is on file with who is connected now: to this relay, or
+// to another that could be asked, of which the last counts; or, by instance, to
+// one that could not.
 func withPresence(row store.Agent, enrolled []store.Instance, connected []hub.Instance, elsewhere map[string]store.Presence) Agent {
 	a := Agent{ID: row.ID, Name: row.Name, Status: NeverConnected, Version: row.Version, CreatedAt: row.CreatedAt,
 		Instances: make([]Instance, 0, len(enrolled))}

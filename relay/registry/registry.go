@@ -55,10 +55,14 @@ type Options struct {
 	// memory, and tells the application (session.Keeper.Drop). nil: it is only
 	// removed from the store.
 	DropSession func(ctx context.Context, d session.Dropped) error
+	// Elsewhere are the machines of some agents that are connected to other relays,
+	// as those say themselves. nil: what the store says of them has to do.
+	Elsewhere func(ctx context.Context, agentIDs []string) map[string][]hub.Instance
 	// Installable tells which systems the relay has an agent for. nil: none.
 	Installable func() Installable
 	PublicURL   *url.URL // at which agents reach the relay
 	RelayID     string
+	PeerAddress string // at which other relays reach this one; "": they don't
 	Clock       func() time.Time
 	Log         *zap.Logger
 }

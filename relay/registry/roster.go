@@ -29,9 +29,10 @@ type roster struct {
 	run     store.Run
 	counter atomic.Int64 // of what this run has said of instances
 
-	mu     sync.Mutex // guards the following
-	heard  map[store.Run]heard
-	others []store.Run // the living, without this one
+	mu        sync.Mutex // guards the following
+	heard     map[store.Run]heard
+	others    []store.Run          // the living, without this one
+	addresses map[store.Run]string // of others, at which they take requests of relays
 }
 
 // heard is the last beat of a run, and when it was new.
@@ -47,7 +48,7 @@ func (r *roster) hear(beats []store.Beat, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	before := r.heard
-	r.heard, r.others = make(map[store.Run]heard, len(beats)), nil
+	r.heard, r.others, r.addresses = make(map[store.Run]heard, len(beats)), nil, make(map[store.Run]string)
 	for _, b := range beats {
 		last, known := before[b.Run]
 		if !known || last.number != b.Number || now.Before(last.at) {
@@ -56,6 +57,7 @@ func (r *roster) hear(beats []store.Beat, now time.Time) {
 		r.heard[b.Run] = last
 		if b.Number > 0 && b.RelayID != r.run.RelayID && now.Sub(last.at) < lapse {
 			r.others = append(r.others, b.Run)
+			r.addresses[b.Run] = b.PeerAddress
 		}
 	}
 }
@@ -70,7 +72,7 @@ func (r *roster) elsewhere() []store.Run {
 // Begin takes up this run of the relay in the store, where other relays see
 // it. It comes before the first tunnel; Leave ends it.
 func (r *Registry) Begin(ctx context.Context) error {
-	run, err := r.Store.BeginRun(ctx, r.RelayID)
+	run, err := r.Store.BeginRun(ctx, r.RelayID, r.PeerAddress)
 	if err != nil {
 		return err
 	}

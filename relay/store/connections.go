@@ -146,6 +146,6 @@ func (w *Workspace) KeyTaken(ctx context.Context, key, exceptID string) (bool, e
 func (s *Store) HasSealed(ctx context.Context) (bool, error) {
 	n, err := one(ctx, s.read, "look for sealed rows", scanCount, `
 		SELECT (SELECT count(*) FROM connections WHERE secrets IS NOT NULL) + (SELECT count(*) FROM sessions)
-			+ (SELECT count(*) FROM results WHERE sealed IS NOT NULL)`)
+			+ (SELECT count(*) FROM results WHERE sealed IS NOT NULL) + (SELECT count(*) FROM peer_authority)`)
 	return n > 0, err
 }

@@ -11,14 +11,14 @@ import (
 func TestEachRunOfARelayIsLaterThanTheOneBefore(t *testing.T) {
 	onEach(t, func(t *testing.T, s *Store) {
 		ctx := t.Context()
-		first, err := s.BeginRun(ctx, "rly_a")
+		first, err := s.BeginRun(ctx, "rly_a", "")
 		must(t, err)
-		second, err := s.BeginRun(ctx, "rly_a")
+		second, err := s.BeginRun(ctx, "rly_a", "")
 		must(t, err)
 		if second.Epoch <= first.Epoch {
 			t.Errorf("epochs %d, then %d", first.Epoch, second.Epoch)
 		}
-		other, err := s.BeginRun(ctx, "rly_b")
+		other, err := s.BeginRun(ctx, "rly_b", "")
 		must(t, err)
 		must(t, s.BeatRun(ctx, second))
 		if err := s.BeatRun(ctx, first); !errors.Is(err, ErrNotFound) {
@@ -28,7 +28,7 @@ func TestEachRunOfARelayIsLaterThanTheOneBefore(t *testing.T) {
 		must(t, s.EndRun(ctx, other))
 		beats, err := s.Beats(ctx)
 		must(t, err)
-		if len(beats) != 2 || beats[0] != (Beat{second, 2}) || beats[1] != (Beat{other, 0}) {
+		if len(beats) != 2 || beats[0] != (Beat{Run: second, Number: 2}) || beats[1] != (Beat{Run: other}) {
 			t.Errorf("got %+v", beats)
 		}
 	})
@@ -41,7 +41,7 @@ func TestTheStoreKnowsWhenARelayWasLastAlive(t *testing.T) {
 		if !at.IsZero() {
 			t.Errorf("before any relay: %s", at)
 		}
-		run, err := s.BeginRun(t.Context(), "rly_a")
+		run, err := s.BeginRun(t.Context(), "rly_a", "")
 		must(t, err)
 		must(t, s.EndRun(t.Context(), run))
 		at, err = s.LastAlive(t.Context())
@@ -60,12 +60,12 @@ func TestRelaysThatAreLongGoneAreForgotten(t *testing.T) {
 	w := home(s)
 	agent := addAgent(t, w, "Plant 2")
 	in := addInstance(t, s, w, agent.ID)
-	gone, err := s.BeginRun(t.Context(), "rly_gone")
+	gone, err := s.BeginRun(t.Context(), "rly_gone", "")
 	must(t, err)
 	_, err = w.SetPresence(t.Context(), Presence{Run: gone, Counter: 1, AgentID: agent.ID, InstanceID: in.ID, Online: true, ConnectedAt: now})
 	must(t, err)
 	now = now.Add(forgotten + time.Second)
-	_, err = s.BeginRun(t.Context(), "rly_new")
+	_, err = s.BeginRun(t.Context(), "rly_new", "")
 	must(t, err)
 	if relays, rows := rowCount(t, s, "relays"), rowCount(t, s, "presence"); relays != 1 || rows != 0 {
 		t.Errorf("%d relays and %d rows are on file", relays, rows)

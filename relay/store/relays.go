@@ -16,15 +16,16 @@ type Run struct {
 // that it lives; the clocks of several machines need not agree for that.
 type Beat struct {
 	Run
-	Number int64 // 0: it has stopped in order
+	Number      int64  // 0: it has stopped in order
+	PeerAddress string // where other relays reach it; "": it takes no requests of theirs
 }
 
 // forgotten is how long a relay is kept on file after its last beat.
 const forgotten = 7 * 24 * time.Hour
 
-// BeginRun takes up a new run of a relay. What earlier runs wrote of their
-// tunnels holds no more.
-func (s *Store) BeginRun(ctx context.Context, relayID string) (Run, error) {
+// BeginRun takes up a new run of a relay, which other relays reach at
+// peerAddress, or "". What earlier runs wrote of their tunnels holds no more.
+func (s *Store) BeginRun(ctx context.Context, relayID, peerAddress string) (Run, error) {
 	now := s.clock()
 	run := Run{RelayID: relayID}
 	err := s.handle().atomically(ctx, func(h handle) error {
@@ -38,9 +39,10 @@ func (s *Store) BeginRun(ctx context.Context, relayID string) (Run, error) {
 		var err error
 		run.Epoch, err = one(ctx, h.write, "begin a run of the relay", func(row scanner) (epoch int64, err error) {
 			return epoch, row.Scan(&epoch)
-		}, `INSERT INTO relays (id, epoch, beat, started_at, seen_at) VALUES ($1, 1, 1, $2, $2)
-			ON CONFLICT (id) DO UPDATE SET epoch = relays.epoch + 1, beat = 1, started_at = excluded.started_at, seen_at = excluded.seen_at
-			RETURNING epoch`, relayID, toMicros(now))
+		}, `INSERT INTO relays (id, epoch, beat, started_at, seen_at, peer_address) VALUES ($1, 1, 1, $2, $2, $3)
+			ON CONFLICT (id) DO UPDATE SET epoch = relays.epoch + 1, beat = 1, started_at = excluded.started_at, seen_at = excluded.seen_at,
+				peer_address = excluded.peer_address
+			RETURNING epoch`, relayID, toMicros(now), peerAddress)
 		return err
 	})
 	return run, err
@@ -70,6 +72,6 @@ func (s *Store) LastAlive(ctx context.Context) (time.Time, error) {
 // Beats lists the last beat of every relay on file.
 func (s *Store) Beats(ctx context.Context) ([]Beat, error) {
 	return all(ctx, s.read, "list the relays", func(row scanner) (b Beat, err error) {
-		return b, row.Scan(&b.RelayID, &b.Epoch, &b.Number)
-	}, `SELECT id, epoch, beat FROM relays ORDER BY id`)
+		return b, row.Scan(&b.RelayID, &b.Epoch, &b.Number, &b.PeerAddress)
+	}, `SELECT id, epoch, beat, peer_address FROM relays ORDER BY id`)
 }

@@ -92,7 +92,7 @@ func exchange(client *http.Client, req *http.Request) string {
 		return "broken: " + err.Error()
 	}
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Sprintf("%s (Sallyport-Error %q): %.300s", resp.Status, resp.Header.Get("Sallyport-Error"), raw)
+		return fmt.Sprintf("%s (Sallyport-Error %q): %.600s", resp.Status, resp.Header.Get("Sallyport-Error"), raw)
 	}
 	return ""
 }

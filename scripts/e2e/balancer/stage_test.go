@@ -37,6 +37,7 @@ type stage struct {
 // relay is one of the relays behind the balancer.
 type relay struct {
 	name, address string
+	peers         string // host:port at which it takes requests of the other one; "": it takes none
 	process       *testkit.Process
 	log           *testkit.Log // over restarts
 	api           *apiclient.Client
@@ -44,7 +45,7 @@ type relay struct {
 
 // newStage brings the first relay up, and an agent; further relays are for the
 // test to start. database "" is the first relay's own.
-func newStage(t *testing.T, start func(*testing.T, *testkit.Authority, int, [2]string) *front, idle int, database string, app http.Handler) *stage {
+func newStage(t *testing.T, start func(*testing.T, *testkit.Authority, int, [2]string) *front, idle int, database string, app http.Handler, changes ...func(*stage)) *stage {
 	t.Helper()
 	s := &stage{t: t, dir: t.TempDir(), database: database, token: "sally_e2e" + rand.Text()}
 	authority := testkit.NewAuthority(t, s.dir)
@@ -53,6 +54,9 @@ func newStage(t *testing.T, start func(*testing.T, *testkit.Authority, int, [2]s
 		addresses[i] = fmt.Sprintf("127.0.0.1:%d", testkit.FreePort(t))
 		s.relays[i] = &relay{name: name, address: addresses[i], log: &testkit.Log{},
 			api: &apiclient.Client{Base: "http://" + addresses[i], Token: s.token, HTTP: s.client(nil)}}
+	}
+	for _, change := range changes {
+		change(s)
 	}
 	s.front = start(t, authority, idle, addresses)
 	s.api = &apiclient.Client{Base: "https://" + s.front.address, Token: s.token, HTTP: s.client(&tls.Config{RootCAs: authority.Pool})}
@@ -118,6 +122,9 @@ func (s *stage) start(r *relay) {
 		"--trusted-proxies", "127.0.0.1", "--drain-delay", "3s", "--log-format", "json"}
 	if s.database != "" {
 		args = append(args, "--database", s.database)
+	}
+	if r.peers != "" {
+		args = append(args, "--peer-listen", r.peers, "--log-level", "debug")
 	}
 	r.process = testkit.Start(s.t, testkit.ProcessOptions{Name: "relay " + r.name, Path: filepath.Join(bin, "sallyport-relay"), Args: args,
 		Log: r.log, Env: []string{"SALLYPORT_BOOTSTRAP_TOKEN=" + s.token}})

@@ -27,6 +27,13 @@ func (c *counter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write([]byte("counted"))
 }
 
+// forget forgets what has arrived so far.
+func (c *counter) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.seen)
+}
+
 // check wants every POST that was answered to have arrived once, and none to
 // have arrived twice.
 func (c *counter) check(t *testing.T, posts map[string]string) {

@@ -142,15 +142,23 @@ type relay struct {
 	knocked   func()           // called for each agent that dials; may be nil
 	log       *zap.Logger
 	change    func(*hub.Options) // of the next relay; may be nil
+	peering   *peering           // nil: it knows no other relays
 }
 
 func newRelay(t *testing.T, secure bool) *relay {
+	t.Helper()
+	return newRelayWith(t, secure, func(*relay) {})
+}
+
+// newRelayWith makes a relay, of which much can be changed before it starts.
+func newRelayWith(t *testing.T, secure bool, prepare func(*relay)) *relay {
 	t.Helper()
 	r := &relay{
 		t: t, dir: &directory{enrolled: map[string]hub.Enrolled{}}, events: &event.Bus{},
 		heartbeat: 2 * time.Second, // a starved test machine is not a dead tunnel
 		log:       zaptest.NewLogger(t, zaptest.Level(zap.InfoLevel)).Named("relay"),
 	}
+	prepare(r)
 	r.start("127.0.0.1:0", secure)
 	forwarder, err := testkit.NewForwarder("127.0.0.1:0", r.server.Listener.Addr().String())
 	if err != nil {
@@ -170,7 +178,13 @@ func (r *relay) start(address string, secure bool) {
 	if r.change != nil {
 		r.change(&opts)
 	}
+	if r.peering != nil {
+		r.peering.join(r, &opts)
+	}
 	r.hub = hub.New(opts)
+	if r.peering != nil {
+		r.peering.serve(r)
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc(proto.TunnelPath, func(w http.ResponseWriter, req *http.Request) {
 		if r.knocked != nil {
@@ -195,6 +209,9 @@ func (r *relay) start(address string, secure bool) {
 }
 
 func (r *relay) stop() {
+	if r.peering != nil {
+		r.peering.leave(r)
+	}
 	if err := r.hub.Close(); err != nil {
 		r.t.Error(err)
 	}

@@ -29,19 +29,27 @@ import (
 	"sallyport/relay/session"
 )
 
+// byPeer is the road to an agent whose tunnels another relay holds.
+const byPeer = "on-premise by way of another relay"
+
 // roads are the ways to an application: straight to it, and through a relay's
-// gateway in either mode.
+// gateway in either mode, the agent being connected to it or to another one.
 func roads(t *testing.T, app string, requests connection.Requests) map[string]string {
 	t.Helper()
-	r := newRelay(t, false)
+	r, other := newPair(t)
 	r.enrolled()
+	r.awaitMet(other)
 	cloud := outbound.New(outbound.Options{})
 	t.Cleanup(cloud.Close)
 	keeper := session.NewKeeper(session.Options{NewID: func() string { return "ses_1" }})
 	t.Cleanup(keeper.Close)
-	g := gateway.New(gateway.Options{Roads: road.New(cloud, r.hub), Sessions: keeper})
 	urls := map[string]string{"direct": app}
-	for _, mode := range []connection.Mode{connection.Cloud, connection.OnPremise} {
+	for _, name := range []string{string(connection.Cloud), string(connection.OnPremise), byPeer} {
+		mode, hub := connection.Mode(name), r.hub
+		if name == byPeer {
+			mode, hub = connection.OnPremise, other.hub
+		}
+		g := gateway.New(gateway.Options{Roads: road.New(cloud, hub), Sessions: keeper})
 		c := &connection.Connection{ID: "con_1", WorkspaceID: "wsp_1", Spec: connection.Spec{
 			Name: "App", Mode: mode, AgentID: "agt_1", BaseURI: app, MediaType: connection.JSON, Auth: connection.Auth{Type: connection.AuthNone}, Requests: requests,
 		}}
@@ -49,7 +57,7 @@ func roads(t *testing.T, app string, requests connection.Requests) map[string]st
 			g.Serve(w, req, c, gateway.Caller{Kind: "token", ID: "tok_1", Name: "test"}, req.URL.EscapedPath(), req.URL.RawQuery, "req-1")
 		}))
 		t.Cleanup(door.Close)
-		urls[string(mode)] = door.URL
+		urls[name] = door.URL
 	}
 	return urls
 }
