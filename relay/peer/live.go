@@ -41,7 +41,7 @@ func (p *Peers) Elsewhere(ctx context.Context, agentIDs []string) map[string][]h
 		return nil
 	}
 	held := make(map[string][]Holding)
-	for _, h := range found {
+	for _, h := range p.believed(found) {
 		held[h.AgentID] = append(held[h.AgentID], h)
 	}
 	return p.elsewhere(ctx, held)

@@ -94,7 +94,7 @@ func (p *Peers) holdings(ctx context.Context, agentID string) []Holding {
 	found, err := p.opts.Roll.Holdings(ctx, []string{agentID})
 	switch {
 	case err == nil:
-		held = found
+		held = p.believed(found)
 	case ctx.Err() == nil:
 		p.log.Warn("relays that hold an agent can't be looked up", zap.String("agent", agentID), zap.Error(err))
 	}
@@ -121,7 +121,7 @@ func (p *Peers) Reachable(ctx context.Context, agentIDs []string) []string {
 			return nil
 		}
 		byAgent := make(map[string][]Holding)
-		for _, h := range found {
+		for _, h := range p.believed(found) {
 			byAgent[h.AgentID] = append(byAgent[h.AgentID], h)
 		}
 		for _, id := range ask {

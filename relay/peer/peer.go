@@ -31,6 +31,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -53,6 +54,7 @@ type Holding struct {
 	Relay    Relay
 	AgentID  string
 	Counter  int64 // grows with what the run says of machines
+	Silent   bool  // the relay has not said for a while that it lives
 	Instance hub.Instance
 }
 
@@ -61,7 +63,8 @@ type Holding struct {
 type Roll interface {
 	// Peers are the other relays that live, as was known last.
 	Peers() []Relay
-	// Holdings are what other living relays say of the machines of some agents.
+	// Holdings are what other relays, if they have not stopped, say of the machines
+	// of some agents.
 	Holdings(ctx context.Context, agentIDs []string) ([]Holding, error)
 	// PeerAuthority is what the relays keep in common and sealed. fresh makes it,
 	// where there is none yet.
@@ -184,7 +187,8 @@ func (p *Peers) meet(living []Relay) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for id, l := range p.links {
-		if !there[id] && p.opts.Clock().Sub(l.made).Abs() > strangerFor {
+		// Who answers on a connection lives, whatever has come of the store.
+		if !there[id] && !l.up() && p.opts.Clock().Sub(l.made).Abs() > strangerFor {
 			l.end()
 			delete(p.links, id)
 		}
@@ -214,6 +218,20 @@ func (p *Peers) linkTo(r Relay) *link {
 	p.links[r.ID] = l
 	p.work.Go(l.run)
 	return l
+}
+
+// believed leaves out what silent relays hold, but for those that this one is
+// connected to: it is the store that they could not speak to.
+func (p *Peers) believed(held []Holding) []Holding {
+	return slices.DeleteFunc(held, func(h Holding) bool {
+		if !h.Silent {
+			return false
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		l := p.links[h.Relay.ID]
+		return l == nil || l.relay != h.Relay || !l.up()
+	})
 }
 
 // connected lists the links that are up.

@@ -23,9 +23,9 @@ func (r *Registry) Peers() []peer.Relay {
 	return peers
 }
 
-// dead reports whether a run was heard of and is silent. One that was not heard
-// of yet has just begun.
-func (r *roster) dead(run store.Run) bool {
+// silent reports whether a run was heard of and then no more. One that was not
+// heard of yet has just begun.
+func (r *roster) silent(run store.Run) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if _, heard := r.heard[run]; !heard {
@@ -43,13 +43,10 @@ func (r *Registry) Holdings(ctx context.Context, agentIDs []string) ([]peer.Hold
 	}
 	held := make([]peer.Holding, 0, len(rows))
 	for _, row := range rows {
-		if r.roster.dead(row.Run) {
-			continue
-		}
 		in := row.Instance
 		held = append(held, peer.Holding{
 			Relay:   peer.Relay{ID: row.RelayID, Epoch: row.Epoch, Address: row.PeerAddress},
-			AgentID: row.AgentID, Counter: row.Counter,
+			AgentID: row.AgentID, Counter: row.Counter, Silent: r.roster.silent(row.Run),
 			Instance: hub.Instance{ID: in.ID, Hostname: in.Hostname, OS: in.OS, Arch: in.Arch, Version: in.Version,
 				ConnectedAt: row.ConnectedAt, LastSeenAt: in.LastSeenAt, Latency: row.Latency, Paused: pauseOf(in)},
 		})

@@ -14,9 +14,11 @@ import (
 	"time"
 
 	"sallyport/agent/link"
+	"sallyport/internal/outbound"
 	"sallyport/internal/testkit"
 	"sallyport/proto"
 	"sallyport/relay/hub"
+	"sallyport/relay/peer"
 )
 
 // TestBrokenConnectionBetweenRelaysTellsTheTruth: while a request is under way,
@@ -322,4 +324,126 @@ func TestDatabaseThatIsAwayLosesNoWay(t *testing.T) {
 	if got := mustRead(t, resp, err); got != "here" {
 		t.Errorf("got %q", got)
 	}
+}
+
+// TestRelayThatTheDatabaseHasLostStaysReachable: for as long as it answers on its
+// connection, and no longer.
+func TestRelayThatTheDatabaseHasLostStaysReachable(t *testing.T) {
+	reached, finish := make(chan struct{}, 1), make(chan struct{})
+	app := target(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			reached <- struct{}{}
+			<-finish
+		}
+		_, _ = io.WriteString(w, "here")
+	})
+	var later atomic.Int64 // by so many minutes
+	var path *testkit.Forwarder
+	a, b := newPair(t, func(a, b *relay) {
+		if a != nil {
+			a.peering.between = through(t, &path)
+			return
+		}
+		b.peering.clock = func() time.Time { return time.Now().Add(time.Duration(later.Load()) * time.Minute) }
+	})
+	a.enrolled()
+	a.awaitMet(b)
+	slow := make(chan string, 1)
+	go func() {
+		resp, err := b.send(t.Context(), "POST", app.URL+"/slow", strings.NewReader("x"))
+		slow <- mustRead(t, resp, err)
+	}()
+	<-reached
+	known := a.peering.roll
+	known.mu.Lock()
+	known.silent["rly_a"] = true
+	known.mu.Unlock()
+	later.Store(2) // minutes
+	b.peering.peers.Forget("agt_1")
+	for range 3 {
+		resp, err := b.send(t.Context(), "POST", app.URL, strings.NewReader("x"))
+		if got := mustRead(t, resp, err); got != "here" {
+			t.Errorf("got %q", got)
+		}
+	}
+	close(finish)
+	if got := <-slow; got != "here" {
+		t.Errorf("what was under way: %q", got)
+	}
+	path.Refuse(true)
+	path.Cut()
+	b.awaitAlone()
+	b.peering.peers.Forget("agt_1")
+	req := mustRequest(t, "POST", app.URL, strings.NewReader("x"))
+	req.Header.Set(proto.HeaderWait, "300")
+	_, err := b.hub.Road("agt_1").RoundTrip(req)
+	if e := wantError(t, err, proto.CodeAgentOffline, proto.OutcomeNotSent); e.Reason != "" {
+		t.Errorf("a relay that is dead is said to hold it: %s", e.Detail)
+	}
+}
+
+func TestRelayWithoutAPortForOthersIsNamed(t *testing.T) {
+	a, b := newPair(t)
+	a.dir.enrol("agt_1", "ins_1")
+	known := a.peering.roll
+	known.mu.Lock()
+	known.claimed["rly_old"] = []peer.Holding{{Relay: peer.Relay{ID: "rly_old", Epoch: 1}, AgentID: "agt_1", Counter: 1, Instance: hub.Instance{ID: "ins_1"}}}
+	known.mu.Unlock()
+	req := mustRequest(t, "POST", "http://erp.test/", strings.NewReader("x"))
+	req.Header.Set(proto.HeaderWait, "300")
+	_, err := b.hub.Road("agt_1").RoundTrip(req)
+	e := wantError(t, err, proto.CodeAgentOffline, proto.OutcomeNotSent)
+	if e.Reason != hub.ReasonRelayUnreachable || !strings.Contains(e.Detail, "another relay, rly_old, which takes no requests of other relays.") || !strings.Contains(e.Hint, "peer-listen") {
+		t.Errorf("%s: %s %s", e.Reason, e.Detail, e.Hint)
+	}
+}
+
+// TestCallerWhoDoesNotReadHintsStallsNobody: informational answers of one request
+// are passed on beside the connection that all share.
+func TestCallerWhoDoesNotReadHintsStallsNobody(t *testing.T) {
+	app := target(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/hints" {
+			for range 40 {
+				w.Header().Set("Link", "</style.css>; rel=preload")
+				w.WriteHeader(http.StatusEarlyHints)
+			}
+		}
+		_, _ = io.WriteString(w, "here")
+	})
+	a, b := newPair(t)
+	a.enrolled()
+	a.awaitMet(b)
+	free := make(chan struct{})
+	told := &stubborn{wait: free}
+	answered := make(chan string, 1)
+	go func() {
+		ctx := context.WithValue(t.Context(), outbound.InformKey{}, outbound.Informer(told))
+		resp, err := b.send(ctx, "GET", app.URL+"/hints", nil)
+		answered <- mustRead(t, resp, err)
+	}()
+	testkit.Eventually(t, patience, "the first hint has come", func() error {
+		if told.n.Load() == 0 {
+			return errors.New("it has not")
+		}
+		return nil
+	})
+	resp, err := b.send(t.Context(), "GET", app.URL, nil)
+	if got := mustRead(t, resp, err); got != "here" {
+		t.Errorf("another: %q", got)
+	}
+	close(free)
+	if got := <-answered; got != "here" || told.n.Load() < 2 {
+		t.Errorf("%q after %d hints", got, told.n.Load())
+	}
+}
+
+// stubborn is told of informational answers, and takes its time.
+type stubborn struct {
+	n    atomic.Int32
+	wait chan struct{}
+}
+
+func (s *stubborn) Inform(int, http.Header) {
+	s.n.Add(1)
+	<-s.wait
 }

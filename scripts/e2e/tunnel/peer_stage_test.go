@@ -24,6 +24,7 @@ type roll struct {
 	relays    map[string]peer.Relay // that live, by id
 	hubs      map[string]*hub.Hub
 	claimed   map[string][]peer.Holding // by relay: what it is said to hold, whatever it does
+	silent    map[string]bool           // relays that have not said for a while that they live
 	counter   int64
 	away      error // what the database answers
 }
@@ -38,7 +39,7 @@ func (m member) Peers() (others []peer.Relay) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for id, r := range m.relays {
-		if id != m.id {
+		if id != m.id && !m.silent[id] {
 			others = append(others, r)
 		}
 	}
@@ -55,7 +56,7 @@ func (m member) Holdings(_ context.Context, agentIDs []string) (all []peer.Holdi
 				continue
 			}
 			for _, in := range h.Instances(agentID) {
-				all = append(all, peer.Holding{Relay: m.relays[id], AgentID: agentID, Counter: m.counter, Instance: in})
+				all = append(all, peer.Holding{Relay: m.relays[id], AgentID: agentID, Counter: m.counter, Silent: m.silent[id], Instance: in})
 			}
 		}
 	}
@@ -90,7 +91,7 @@ type peering struct {
 }
 
 func newRoll() *roll {
-	return &roll{relays: map[string]peer.Relay{}, hubs: map[string]*hub.Hub{}, claimed: map[string][]peer.Holding{}}
+	return &roll{relays: map[string]peer.Relay{}, hubs: map[string]*hub.Hub{}, claimed: map[string][]peer.Holding{}, silent: map[string]bool{}}
 }
 
 func (p *peering) join(r *relay, opts *hub.Options) {
