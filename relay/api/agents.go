@@ -36,7 +36,7 @@ type Instance struct {
 	LatencyMs   float64    `json:"latencyMs" doc:"Round trip between relay and agent; 0 while unknown."`
 	InFlight    int        `json:"inFlight" doc:"Requests under way."`
 	Paused      *Pause     `json:"paused,omitempty" doc:"Left out where its site has not paused it."`
-	// Policy and Config are absent while the machine is not connected to this relay.
+	// Policy and Config are absent while the machine is not connected, or to a relay that can't be asked.
 	Policy *InstancePolicy `json:"policy,omitempty" doc:"What its site lets be reached through it, in short; absent while that is not known."`
 	Config *InstanceConfig `json:"config,omitempty" doc:"Which configuration it runs with; absent while that is not known."`
 }

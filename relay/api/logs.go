@@ -80,7 +80,7 @@ func (h *handler) tail(r *http.Request, out *stream, reader *hub.LogReader) {
 }
 
 func logAnswers(op *huma.Operation) {
-	op.Description = "Server-sent events, from now on, of the machines that are connected to this relay. `log`: a line. `dropped`: so many `lines` of a machine were lost before the next one; " +
+	op.Description = "Server-sent events, from now on, of the machines that are connected. `log`: a line. `dropped`: so many `lines` of a machine were lost before the next one; " +
 		"what is logged faster than it may travel is not kept. `off`: the site of this machine does not share its log (`remoteLogs` in agent.yaml). It takes the role editor, and is written to the audit trail."
 	op.Responses["200"] = &huma.Response{Description: "Events until the caller or the relay closes.", Content: map[string]*huma.MediaType{
 		"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString, Examples: []any{

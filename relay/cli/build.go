@@ -156,7 +156,7 @@ func build(ctx context.Context, c *config.Config, at listeners, log *zap.Logger)
 
 	door := api.New(api.Options{
 		Callers: r.browser, Accounts: r.accounts, Registry: reg, Prober: prober, Gateway: passage, Sessions: sessions, Watch: watch, Journal: passage.Journal(),
-		Events: events, Logs: r.hub, PublicURL: public, Version: buildinfo.Version(), Log: log.Named("api"), Closing: r.closing,
+		Events: events, Logs: r.everywhere(), PublicURL: public, Version: buildinfo.Version(), Log: log.Named("api"), Closing: r.closing,
 	})
 	pages, err := web.New(web.Options{
 		Accounts: r.accounts, Browser: r.browser, Registry: reg, Prober: prober, Gateway: passage, Sessions: sessions, Watch: watch, Journal: passage.Journal(),
@@ -180,6 +180,7 @@ func build(ctx context.Context, c *config.Config, at listeners, log *zap.Logger)
 func (r *relay) everywhere() interface {
 	Instances(agentID string) []hub.Instance
 	Disconnect(agentID, instanceID, reason string)
+	FollowLogs(agentID, instanceID, level string) *hub.LogReader
 } {
 	if r.peers != nil {
 		return r.peers

@@ -20,7 +20,7 @@ type LogNews struct {
 }
 
 // LogReader follows the log of an agent's machines that hold a tunnel to this
-// relay, until it is closed.
+// relay, and of others that are delivered to it, until it is closed.
 type LogReader struct {
 	// C delivers what they say. It is never closed.
 	C <-chan LogNews
@@ -31,6 +31,7 @@ type LogReader struct {
 	instance string // "": all of them
 	level    int
 	closing  sync.Once
+	closed   chan struct{}
 	dropped  map[string]int // by instance: lines for which there was no room; guarded by the hub's mu
 }
 
@@ -56,7 +57,7 @@ type askedLog struct {
 // too.
 func (h *Hub) FollowLogs(agentID, instanceID, level string) *LogReader {
 	r := &LogReader{c: make(chan LogNews, logsWaiting), hub: h, agentID: agentID, instance: instanceID,
-		level: max(slices.Index(logLevels, level), 0), dropped: make(map[string]int)}
+		level: max(slices.Index(logLevels, level), 0), closed: make(chan struct{}), dropped: make(map[string]int)}
 	r.C = r.c
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -73,6 +74,7 @@ func (h *Hub) FollowLogs(agentID, instanceID, level string) *LogReader {
 // Close ends it.
 func (r *LogReader) Close() {
 	r.closing.Do(func() {
+		close(r.closed)
 		h := r.hub
 		h.mu.Lock()
 		defer h.mu.Unlock()
@@ -83,6 +85,21 @@ func (r *LogReader) Close() {
 			delete(h.logs, r.agentID)
 		}
 	})
+}
+
+// Closed is closed when the reader is.
+func (r *LogReader) Closed() <-chan struct{} { return r.closed }
+
+// Deliver hands the reader what another relay says of a machine's log, unless the
+// machine holds a tunnel here, too, and says it by that.
+func (r *LogReader) Deliver(n LogNews) {
+	h := r.hub
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if a := h.agents[r.agentID]; a != nil && slices.ContainsFunc(a.tunnels, func(t *tunnel) bool { return t.hello.InstanceID == n.InstanceID }) {
+		return
+	}
+	r.take(n)
 }
 
 // askForLogs asks each instance of an agent for what somebody wants to read of

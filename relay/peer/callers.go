@@ -14,6 +14,7 @@ type callers struct {
 	mu      sync.Mutex // guards the following
 	open    map[chan notice]struct{}
 	leaving bool
+	ends    chan struct{} // closed when leaving
 	empty   chan struct{} // closed when open becomes empty; nil: nobody waits
 }
 
@@ -49,12 +50,28 @@ func (c *callers) tell(n notice) {
 	if c.leaving {
 		return
 	}
-	c.leaving = n.Leaving
+	if c.leaving = n.Leaving; c.leaving && c.ends != nil {
+		close(c.ends)
+	}
 	for news := range c.open {
 		if len(news) < noticesAhead || n.Leaving {
 			news <- n
 		}
 	}
+}
+
+// over is closed when this relay is about to stop, and what would last for ever has
+// to end.
+func (c *callers) over() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ends == nil {
+		c.ends = make(chan struct{})
+		if c.leaving {
+			close(c.ends)
+		}
+	}
+	return c.ends
 }
 
 // gone waits until none is connected.

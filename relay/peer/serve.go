@@ -26,6 +26,7 @@ func (p *Peers) newServer() *http.Server {
 	mux.HandleFunc("GET "+pathLink, p.call)
 	mux.HandleFunc("POST "+pathInstances, p.tellInstances)
 	mux.HandleFunc("POST "+pathDisconnect, p.disconnect)
+	mux.HandleFunc("GET "+pathLogs, p.tellLogs)
 	return &http.Server{
 		Handler:           p.counted(mux),
 		TLSConfig:         p.papers.listening(),

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/agent/logs"
 	"sallyport/internal/testkit"
 	"sallyport/proto"
 	"sallyport/relay/hub"
@@ -247,5 +248,57 @@ func TestNoRequestGoesInCircles(t *testing.T) {
 	s.stop()
 	if n := seen.Load(); n != 1 {
 		t.Errorf("the application saw %d", n)
+	}
+}
+
+// TestLogOfAMachineIsFollowedAtEveryRelay: of one that is connected there, and of
+// one that is connected elsewhere.
+func TestLogOfAMachineIsFollowedAtEveryRelay(t *testing.T) {
+	a, b := newPair(t)
+	there, _ := a.logging("ins_1", true)
+	here, _ := b.logging("ins_2", true)
+	a.awaitTunnels(2)
+	b.awaitTunnels(2)
+	a.awaitMet(b)
+	reader := b.peering.peers.FollowLogs("agt_1", "", "info")
+	defer reader.Close()
+	until(t, reader, there, "ins_1", "first")
+	until(t, reader, here, "ins_2", "second")
+	at := a.peering.peers.FollowLogs("agt_1", "ins_2", "error")
+	defer at.Close()
+	errorUntil(t, at, here, "grave")
+
+	// The relay that is asked stops: that ends nobody else's reading.
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := a.peering.peers.Leave(ctx); err != nil {
+		t.Error(err)
+	}
+	until(t, reader, here, "ins_2", "third")
+}
+
+// errorUntil reads until an error has come, which is logged again and again
+// meanwhile.
+func errorUntil(t *testing.T, r *hub.LogReader, l *logs.Logs, text string) {
+	t.Helper()
+	timeout := time.After(patience)
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	for {
+		select {
+		case n := <-r.C:
+			for _, line := range n.Lines {
+				if line.Level != "error" || n.InstanceID != "ins_2" {
+					t.Errorf("unasked: %+v", n)
+				}
+				if line.Message == text {
+					return
+				}
+			}
+		case <-again.C:
+			l.Logger().Error(text)
+		case <-timeout:
+			t.Fatalf("no line %q", text)
+		}
 	}
 }
