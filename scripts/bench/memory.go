@@ -4,14 +4,12 @@ import (
 	"context"
 	"crypto/ed25519"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"runtime"
-	"strconv"
-	"strings"
 	"sync"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -46,59 +44,26 @@ func (s *setup) idleAgent(ctx context.Context, p plan) (float64, error) {
 	if err := crowd.join(ctx, first); err != nil {
 		return 0, fmt.Errorf("%w\n%s", err, r.log)
 	}
-	before, err := r.settled(ctx)
+	before, err := r.settled(ctx, p.quiet)
 	if err != nil {
 		return 0, err
 	}
 	if err := crowd.join(ctx, p.idleAgents); err != nil {
 		return 0, fmt.Errorf("%w\n%s", err, r.log)
 	}
-	after, err := r.settled(ctx)
+	after, err := r.settled(ctx, p.quiet)
 	return float64(after-before) / float64(p.idleAgents), err
 }
 
-// settled is how much memory the relay has in RAM once it has collected its
-// garbage a few times: before that, the figure depends on when it last did.
-// Asking for the metrics makes garbage.
-func (r *relay) settled(ctx context.Context) (int64, error) {
-	const enough = 4
-	first := -1
-	for {
-		n, err := r.collections(ctx)
-		if err != nil {
-			return 0, err
-		}
-		if first < 0 {
-			first = n
-		}
-		if n-first >= enough {
-			return residentBytes(r.PID()), nil
-		}
+// settled is how much memory the relay has in RAM once it was left alone: what a
+// crowd has cost in passing is garbage by then, and given back to the system.
+func (r *relay) settled(ctx context.Context, quiet time.Duration) (int64, error) {
+	select {
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	case <-time.After(quiet):
 	}
-}
-
-// collections is how often the relay has collected its garbage.
-func (r *relay) collections(ctx context.Context) (int, error) {
-	const metric = "go_gc_duration_seconds_count "
-	req, err := r.api.Request(ctx, http.MethodGet, "/metrics", nil)
-	if err != nil {
-		return 0, err
-	}
-	res, err := r.api.HTTP.Do(req)
-	if err != nil {
-		return 0, err
-	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(b)) {
-		if value, found := strings.CutPrefix(line, metric); found {
-			return strconv.Atoi(strings.TrimSpace(value))
-		}
-	}
-	return 0, fmt.Errorf("/metrics answers %s, without %s", res.Status, metric)
+	return residentBytes(r.PID()), nil
 }
 
 // crowd is agents whose links run in this process.

@@ -12,7 +12,7 @@ type row struct {
 	unit    string
 	more    bool   // more is better
 	far     bool   // measured over the long path
-	once    bool   // measured in the first round only
+	once    bool   // measured once, after the rounds
 	per     string // what its costs are for: a request or a MB; "": not told
 	goal    goal
 	second  *row // a second figure that the same measurement yields
