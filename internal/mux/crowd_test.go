@@ -22,7 +22,7 @@ import (
 // whoever gives up can go.
 func TestNobodyHasToWaitInACrowd(t *testing.T) {
 	accepted := make(chan *websocket.Conn, 1)
-	upgrader := websocket.Upgrader{WriteBufferSize: wsconn.MaxMessage, WriteBufferPool: &wsconn.WriteBuffers{}}
+	upgrader := websocket.Upgrader{WriteBufferSize: wsconn.ServerWriteBuffer, WriteBufferPool: &wsconn.WriteBuffers{}}
 	door := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ws, err := upgrader.Upgrade(w, r, nil)
 		if err != nil {

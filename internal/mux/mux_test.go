@@ -37,7 +37,7 @@ func sessions(t testing.TB, rtt time.Duration, onEnd ...func()) (client, server 
 func sessionsWith(t testing.TB, opts mux.Options) (client, server *mux.Session) {
 	t.Helper()
 	accepted := make(chan *websocket.Conn, 1)
-	upgrader := websocket.Upgrader{WriteBufferSize: wsconn.MaxMessage, WriteBufferPool: &wsconn.WriteBuffers{}}
+	upgrader := websocket.Upgrader{WriteBufferSize: wsconn.ServerWriteBuffer, WriteBufferPool: &wsconn.WriteBuffers{}}
 	relay := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ws, err := upgrader.Upgrade(w, r, nil)
 		if err != nil {

@@ -32,7 +32,7 @@ func newRestful(t *testing.T) *restful {
 	r := &restful{}
 	var watcher wsconn.Watcher
 	ready := make(chan struct{})
-	upgrader := &websocket.Upgrader{WriteBufferSize: wsconn.MaxMessage, WriteBufferPool: &wsconn.WriteBuffers{}}
+	upgrader := &websocket.Upgrader{WriteBufferSize: wsconn.ServerWriteBuffer, WriteBufferPool: &wsconn.WriteBuffers{}}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		ws, buffer, err := wsconn.Upgrade(upgrader, w, req)
 		if err != nil {

@@ -47,7 +47,7 @@ func onSlowLine(t *testing.T, rate int) (agent, relay *mux.Session, cut func()) 
 		if err != nil {
 			t.Error(err)
 		}
-		upgrader := websocket.Upgrader{WriteBufferSize: wsconn.MaxMessage, WriteBufferPool: &wsconn.WriteBuffers{}}
+		upgrader := websocket.Upgrader{WriteBufferSize: wsconn.ServerWriteBuffer, WriteBufferPool: &wsconn.WriteBuffers{}}
 		ws, err := upgrader.Upgrade(&hijacked{conn: &slowLine{far, rate}}, r, nil)
 		if err != nil {
 			t.Error(err)

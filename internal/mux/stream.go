@@ -4,12 +4,30 @@ import (
 	"time"
 
 	"github.com/hashicorp/yamux"
+
+	"sallyport/internal/wsconn"
 )
 
 // Chunk is the most that one frame carries, in bytes. yamux itself would put a
-// whole window into one, and every other stream would wait for it. Two chunks
-// with their headers fill one websocket message.
-const Chunk = 32<<10 - headerSize
+// whole window into one, and every other stream would wait for it. Four chunks
+// with their headers fill the longest websocket message.
+const Chunk = wsconn.MaxMessage/4 - headerSize
+
+// sharedChunk is the most of a frame while other streams write, too.
+const sharedChunk = wsconn.MaxMessage/8 - headerSize
+
+// chunk is how much of n bytes the next frame is to carry: less where others wait
+// for their turn, and where the line is slow, on which somebody soon may.
+func (s *Session) chunk(n int) int {
+	most := min(s.conn.MessageSize()-headerSize, Chunk)
+	if s.writers.Load() > 1 {
+		most = min(most, sharedChunk)
+	}
+	if n <= most+most/8 { // a little rest is not worth a frame
+		return n
+	}
+	return most
+}
 
 // Stream is one request and its answer.
 type Stream struct {
@@ -42,7 +60,7 @@ func (s *Stream) Write(p []byte) (int, error) {
 	defer s.session.writers.Add(-1)
 	total := 0
 	for {
-		n, err := s.Stream.Write(p[total:min(len(p), total+Chunk)])
+		n, err := s.Stream.Write(p[total : total+s.session.chunk(len(p)-total)])
 		total += n
 		if err != nil {
 			s.session.check(err)

@@ -229,7 +229,7 @@ func upgrade(conn net.Conn) (*websocket.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	upgrader := websocket.Upgrader{ReadBufferSize: 512, WriteBufferSize: wsconn.MaxMessage}
+	upgrader := websocket.Upgrader{ReadBufferSize: 512, WriteBufferSize: wsconn.ServerWriteBuffer}
 	return upgrader.Upgrade(hijackable{conn, buffered, http.Header{}}, req, nil)
 }
 

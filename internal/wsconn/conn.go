@@ -25,11 +25,14 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// MaxMessage is the longest message that a Conn sends, in bytes. The websocket
-// must be made with a WriteBufferSize of at least this, or a client's message
-// becomes several frames. 64 KiB: larger ones gain no throughput worth
-// measuring, and everything behind them waits longer.
-const MaxMessage = 64 << 10
+// MaxMessage is the longest message that a Conn sends, in bytes; see
+// messageSize. A client's websocket must be made with a WriteBufferSize of at
+// least this, or its message becomes several frames.
+const MaxMessage = 256 << 10
+
+// ServerWriteBuffer is the WriteBufferSize for a server's websocket. What does
+// not fit is sent from where it is, without being copied: only a client masks.
+const ServerWriteBuffer = 4 << 10
 
 // readLimit is the longest message that is accepted: generous, so that a later
 // version may send longer ones.
@@ -91,12 +94,14 @@ type Conn struct {
 	texts    [][]byte   // text messages that are to be sent
 	flushing bool       // a goroutine is sending
 	closed   bool
+	due      time.Time             // the write deadline that was set last
 	err      error                 // why nothing can be sent any more
 	cause    error                 // what ended the connection first, unless Close did
 	bye      []byte                // what Close says; nil: that this end goes away
 	heard    *websocket.CloseError // what the other end said when it closed; nil: nothing
 	pinged   time.Time
 
+	size     messageSize
 	resting  *resting // nil: a goroutine reads
 	closing  sync.Once
 	received atomic.Int64
@@ -118,7 +123,7 @@ func New(ws *websocket.Conn, opts Options) *Conn {
 	ws.SetPongHandler(c.gotPong)
 	// Close answers a close message itself, after what is pending.
 	ws.SetCloseHandler(func(int, string) error { return nil })
-	limitUnsent(ws.NetConn())
+	c.size.begin(ws.NetConn())
 	c.canRest(opts.Watcher, opts.Buffer)
 	c.touch()
 	return c

@@ -230,7 +230,7 @@ func upgradePipe(conn net.Conn) (*websocket.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	upgrader := websocket.Upgrader{ReadBufferSize: 512, WriteBufferSize: wsconn.MaxMessage}
+	upgrader := websocket.Upgrader{ReadBufferSize: 512, WriteBufferSize: wsconn.ServerWriteBuffer}
 	return upgrader.Upgrade(hijackable{conn, buffered, http.Header{}}, req, nil)
 }
 

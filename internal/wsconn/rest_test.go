@@ -40,7 +40,7 @@ func rests(t *testing.T, idle time.Duration) *rested {
 		buffer *bufio.Reader
 	}
 	accepted := make(chan upgraded, 1)
-	upgrader := &websocket.Upgrader{WriteBufferSize: wsconn.MaxMessage, WriteBufferPool: &wsconn.WriteBuffers{}}
+	upgrader := &websocket.Upgrader{WriteBufferSize: wsconn.ServerWriteBuffer, WriteBufferPool: &wsconn.WriteBuffers{}}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ws, buffer, err := wsconn.Upgrade(upgrader, w, r)
 		if err != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// WriteBuffers is the pool that websockets are made with, at both ends. Its
-// buffers fit MaxMessage; an idle connection holds none.
+// WriteBuffers is the pool that websockets are made with, at both ends, so that
+// an idle connection holds no buffer. All of one pool have one WriteBufferSize.
 type WriteBuffers struct{ pool sync.Pool }
 
 // Get lends a buffer; see websocket.BufferPool.

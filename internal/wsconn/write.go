@@ -47,7 +47,7 @@ func (c *Conn) write(p []byte, when urgency) (int, error) {
 		if c.pending == nil {
 			c.pending = buffers.Get().(*[MaxMessage]byte)[:0]
 		}
-		n := min(len(p)-total, MaxMessage-len(c.pending))
+		n := min(len(p)-total, max(c.size.now()-len(c.pending), 0))
 		c.pending = append(c.pending, p[total:total+n]...)
 		total += n
 		if total == len(p) {
@@ -157,13 +157,14 @@ func (c *Conn) flushLocked() {
 		if ping && c.pinged.IsZero() {
 			c.pinged = time.Now()
 		}
-		timeout := c.opts.WriteTimeout
-		if c.closed {
-			timeout = closeGrace
-		}
+		began := time.Now()
+		deadline := c.deadline(began)
 		c.mu.Unlock()
 		c.changed.Broadcast()
-		err := c.send(batch, ping, pong, texts, timeout)
+		err := c.send(batch, ping, pong, texts, deadline)
+		if len(batch) >= c.size.now()/2 { // a short one says nothing of longer ones
+			c.size.sent(len(batch), time.Since(began))
+		}
 		if batch != nil {
 			buffers.Put((*[MaxMessage]byte)(batch[:MaxMessage]))
 		}
@@ -174,10 +175,21 @@ func (c *Conn) flushLocked() {
 	}
 }
 
+// deadline is by when a message must have left whose sending begins now; mu is
+// held. It is moved only now and then: a timer would be set for each message.
+func (c *Conn) deadline(now time.Time) time.Time {
+	if c.closed {
+		return now.Add(closeGrace)
+	}
+	if due := now.Add(c.opts.WriteTimeout); due.Sub(c.due) > c.opts.WriteTimeout/16 {
+		c.due = due
+	}
+	return c.due
+}
+
 // send writes heartbeats first, so that a busy line does not look dead, and
 // text messages before data, which may be long.
-func (c *Conn) send(batch []byte, ping bool, pong []byte, texts [][]byte, timeout time.Duration) error {
-	deadline := time.Now().Add(timeout)
+func (c *Conn) send(batch []byte, ping bool, pong []byte, texts [][]byte, deadline time.Time) error {
 	if pong != nil {
 		if err := c.ws.WriteControl(websocket.PongMessage, pong, deadline); err != nil {
 			return err

@@ -144,7 +144,7 @@ func New(opts Options) *Hub {
 		log:     opts.Log,
 		upgrader: websocket.Upgrader{
 			Subprotocols:    []string{proto.Subprotocol},
-			WriteBufferSize: wsconn.MaxMessage,
+			WriteBufferSize: wsconn.ServerWriteBuffer,
 			WriteBufferPool: &wsconn.WriteBuffers{},
 
 			HandshakeTimeout: opts.StepTimeout,

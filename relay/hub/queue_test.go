@@ -28,6 +28,7 @@ type player struct {
 	session *mux.Session
 	arrived chan string    // the path of each request
 	answer  chan struct{}  // one request is answered for each
+	keeps   bool           // it offers its streams for further requests
 	working sync.WaitGroup // of everything that it started
 }
 
@@ -63,16 +64,26 @@ func (s *stand) play(t *testing.T, change func(*proto.Hello)) *player {
 
 func (p *player) serve(stream *mux.Stream) {
 	defer stream.Close()
-	req, err := http.ReadRequest(bufio.NewReader(stream))
-	if err != nil {
-		return
+	in, kept := bufio.NewReader(stream), ""
+	if p.keeps {
+		kept = "Connection: " + proto.KeepStream + "\r\n"
 	}
-	_, _ = io.Copy(io.Discard, req.Body)
-	p.arrived <- req.URL.Path
-	select {
-	case <-p.answer:
-		_, _ = io.WriteString(stream, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-	case <-p.session.Ended():
+	for {
+		req, err := http.ReadRequest(in)
+		if err != nil {
+			return
+		}
+		_, _ = io.Copy(io.Discard, req.Body)
+		p.arrived <- req.URL.Path
+		select {
+		case <-p.answer:
+			_, _ = io.WriteString(stream, "HTTP/1.1 200 OK\r\n"+kept+"Content-Length: 2\r\n\r\nok")
+		case <-p.session.Ended():
+			return
+		}
+		if kept == "" {
+			return
+		}
 	}
 }
 
@@ -265,6 +276,41 @@ func TestFullTunnelsAreWaitedForInTurn(t *testing.T) {
 		other.answer <- struct{}{}
 	}
 	for _, one := range running {
+		if got := receive(t, one, "an answer"); got.err != nil {
+			t.Error(got.err)
+		}
+	}
+}
+
+func TestRequestsOneByOneKeepToOneTunnel(t *testing.T) {
+	s := newStand(t, nil)
+	p := s.play(t, nil)
+	other := s.play(t, func(h *proto.Hello) { h.Slot = 1 })
+	p.keeps, other.keeps = true, true // no stream was opened yet
+	s.awaitTunnels(t, 2)
+	first := s.send(t, "GET", "/first")
+	select {
+	case <-p.arrived:
+	case <-other.arrived:
+		p, other = other, p
+	}
+	p.answer <- struct{}{}
+	receive(t, first, "the first answer")
+	for i := range 5 {
+		p.answer <- struct{}{}
+		if got := receive(t, s.send(t, "GET", fmt.Sprint("/then/", i)), "an answer by the same tunnel"); got.err != nil {
+			t.Fatal(got.err)
+		}
+		receive(t, p.arrived, "the request")
+	}
+	busy := s.send(t, "GET", "/long")
+	receive(t, p.arrived, "the long request")
+	beside := s.send(t, "GET", "/beside")
+	receive(t, other.arrived, "the one beside it, on the other tunnel")
+	for _, one := range []*player{p, other} {
+		one.answer <- struct{}{}
+	}
+	for _, one := range []<-chan sent{busy, beside} {
 		if got := receive(t, one, "an answer"); got.err != nil {
 			t.Error(got.err)
 		}

@@ -33,6 +33,13 @@ type keptStream struct {
 	since time.Time
 }
 
+// any reports whether there is one.
+func (k *keptStreams) any() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.list) > 0
+}
+
 // take returns the stream that was kept last, so that those which a burst has
 // left behind grow old; nil: there is none.
 func (k *keptStreams) take() *mux.Stream {
