@@ -17,6 +17,7 @@ import (
 	"sallyport/internal/buildinfo"
 	"sallyport/internal/gcpace"
 	"sallyport/internal/logging"
+	"sallyport/internal/processors"
 )
 
 func newRun(w World) *cobra.Command {
@@ -55,6 +56,7 @@ func run(ctx context.Context, c config.Config, again reloading, w World) error {
 	}
 	defer lines.Close()
 	log := lines.Logger()
+	defer processors.Follow(log)()
 	// net/http prints what an unruly application sends, word for word, to the
 	// standard logger; it may be a cookie.
 	stdlog.SetOutput(io.Discard)

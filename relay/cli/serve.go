@@ -14,6 +14,7 @@ import (
 	"sallyport/internal/buildinfo"
 	"sallyport/internal/gcpace"
 	"sallyport/internal/logging"
+	"sallyport/internal/processors"
 	"sallyport/relay/config"
 )
 
@@ -51,6 +52,7 @@ func serve(ctx context.Context, c *config.Config, o outside) (err error) {
 	if err != nil {
 		return err
 	}
+	defer processors.Follow(log)()
 	// The port first: a second relay on it must not touch the database.
 	plain, err := listen(c.Listen)
 	if err != nil {
