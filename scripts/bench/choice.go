@@ -14,10 +14,11 @@ type choice struct {
 }
 
 // wayKeys are what --ways calls the ways.
-var wayKeys = map[string]string{"direct": direct, "ssh": sshReverse, "sallyport": sallyport, "tls": sallyportTLS}
+var wayKeys = map[string]string{"direct": direct, "ssh": sshReverse, "sallyport": sallyport, "tls": sallyportTLS, "proxies": goProxies}
 
 // choose picks rows by a regular expression, which their ids and names are
-// matched with, and ways by a list of their keys. Empty: all of them.
+// matched with, and ways by a list of their keys. Empty: all of them, but for
+// proxies.
 func choose(rowsLike, ways string) (choice, error) {
 	var c choice
 	like, err := regexp.Compile(rowsLike)
@@ -41,7 +42,7 @@ func choose(rowsLike, ways string) (choice, error) {
 	for key := range strings.SplitSeq(ways, ",") {
 		name, known := wayKeys[strings.TrimSpace(key)]
 		if !known {
-			return c, fmt.Errorf("--ways: %q is none of direct, ssh, sallyport, tls", key)
+			return c, fmt.Errorf("--ways: %q is none of direct, ssh, sallyport, tls, proxies", key)
 		}
 		if !slices.Contains(c.ways, name) {
 			c.ways = append(c.ways, name)

@@ -21,6 +21,7 @@ import (
 
 func main() {
 	target := flag.Bool("target", false, "be the target server, with --cert and --key (the benchmark starts itself so)")
+	proxy := flag.String("proxy", "", "be a proxy to this `address` (the benchmark starts itself so)")
 	certFile := flag.String("cert", "", "the target's certificate, a PEM `file`")
 	keyFile := flag.String("key", "", "the key of it, a PEM `file`")
 	var o options
@@ -28,7 +29,7 @@ func main() {
 	flag.BoolVar(&o.quick, "quick", false, "small sizes and one round: shows that it works, not how fast")
 	flag.IntVar(&o.rounds, "rounds", 0, "how many rounds; by default 5, or 1 with --quick")
 	flag.StringVar(&o.rows, "rows", "", "measure only the rows whose id or name matches this `regexp`")
-	flag.StringVar(&o.ways, "ways", "", "measure only these `ways`: direct,ssh,sallyport,tls")
+	flag.StringVar(&o.ways, "ways", "", "measure only these `ways`: direct,ssh,sallyport,tls,proxies")
 	flag.DurationVar(&o.pause, "pause", 0, "wait so long before measuring: time to attach a profiler to the processes, which are named")
 	flag.StringVar(&o.json, "json", "", "write the figures to this `file` too")
 	flag.StringVar(&o.svg, "svg", "", "draw them to this `file` too")
@@ -40,6 +41,10 @@ func main() {
 	defer stop()
 	if *target {
 		exit(serveTarget(ctx, *certFile, *keyFile))
+		return
+	}
+	if *proxy != "" {
+		exit(serveProxy(ctx, *proxy))
 		return
 	}
 	exit(run(ctx, o))

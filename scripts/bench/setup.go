@@ -23,6 +23,7 @@ const (
 	sshReverse   = "ssh -R"
 	sallyport    = "sallyport"
 	sallyportTLS = "with TLS" // sallyport, door and tunnel
+	goProxies    = "proxies"  // not unless asked for
 )
 
 // comeUp is how long a part may take to come up.
@@ -89,6 +90,8 @@ func (s *setup) open(ctx context.Context, name string) (*way, error) {
 		return s.directWay()
 	case sshReverse:
 		return s.sshWay(ctx)
+	case goProxies:
+		return s.proxiesWay(ctx)
 	default:
 		return s.sallyportWay(ctx, name == sallyportTLS)
 	}
@@ -203,11 +206,26 @@ func (s *setup) startTarget(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	output, input := io.Pipe()
-	c, _, err := s.launch(child.Options{Name: "target", Path: self, Output: input, Args: []string{
+	c, addresses, err := s.launchForLine(ctx, child.Options{Name: "target", Path: self, Args: []string{
 		"--target", "--cert", s.certificate.certFile, "--key", s.certificate.keyFile}})
 	if err != nil {
 		return err
+	}
+	var both bool
+	if s.plain, s.secure, both = strings.Cut(addresses, " "); !both {
+		return fmt.Errorf("it says %q", addresses)
+	}
+	s.targetPID = c.PID()
+	return nil
+}
+
+// launchForLine is launch, and waits for the first line that the part writes.
+func (s *setup) launchForLine(ctx context.Context, o child.Options) (*child.Child, string, error) {
+	output, input := io.Pipe()
+	o.Output = input
+	c, _, err := s.launch(o)
+	if err != nil {
+		return nil, "", err
 	}
 	stop := context.AfterFunc(ctx, func() { output.CloseWithError(ctx.Err()) })
 	defer stop()
@@ -215,17 +233,12 @@ func (s *setup) startTarget(ctx context.Context) error {
 		<-c.Done()
 		_ = input.CloseWithError(errors.New("it has ended"))
 	}()
-	addresses, err := bufio.NewReader(output).ReadString('\n')
+	line, err := bufio.NewReader(output).ReadString('\n')
 	if err != nil {
-		return err
+		return nil, "", err
 	}
 	go func() { _, _ = io.Copy(io.Discard, output) }()
-	var both bool
-	if s.plain, s.secure, both = strings.Cut(strings.TrimSpace(addresses), " "); !both {
-		return fmt.Errorf("it says %q", addresses)
-	}
-	s.targetPID = c.PID()
-	return nil
+	return c, strings.TrimSpace(line), nil
 }
 
 // longPath opens a path to an address of loopback that is as long as roundTrip.
