@@ -21,10 +21,8 @@ import (
 const (
 	// dialTimeout bounds each step of making a connection.
 	dialTimeout = 5 * time.Second
-	// redialFirst and redialLimit are the ceilings of the first wait, and of any,
-	// before a relay is dialled again.
+	// redialFirst is the ceiling of the first wait before a relay is dialled again.
 	redialFirst = 250 * time.Millisecond
-	redialLimit = 5 * time.Second
 	// complainEvery is how often it is said that a relay can't be reached.
 	complainEvery = time.Minute
 	// refutedFor is how long an agent is not looked for at a relay that has just
@@ -79,7 +77,8 @@ func newLink(p *Peers, r Relay) *link {
 
 // run keeps the link up until it is ended.
 func (l *link) run() {
-	backoff := retry.Backoff{First: redialFirst, Limit: redialLimit, Settled: redialLimit, Rand: rand.Float64}
+	limit := l.peers.opts.RedialLimit
+	backoff := retry.Backoff{First: redialFirst, Limit: limit, Settled: limit, Rand: rand.Float64}
 	var complained time.Time
 	for l.life.Err() == nil {
 		began := time.Now()

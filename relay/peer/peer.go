@@ -83,6 +83,9 @@ type Options struct {
 	// asked for a sign of life, and how long that may then take. Default 3 s, so
 	// that a relay that is gone without a word is noticed within 6.
 	Silence time.Duration
+	// RedialLimit is the longest that it is waited before a relay is dialled again.
+	// Default 5 s.
+	RedialLimit time.Duration
 	// Attend is how often the roll is looked at for relays that have come or gone.
 	// Default 1 s.
 	Attend time.Duration
@@ -121,6 +124,9 @@ func New(ctx context.Context, opts Options) (*Peers, error) {
 	}
 	if opts.Silence == 0 {
 		opts.Silence = 3 * time.Second
+	}
+	if opts.RedialLimit == 0 {
+		opts.RedialLimit = 5 * time.Second
 	}
 	if opts.Attend == 0 {
 		opts.Attend = time.Second

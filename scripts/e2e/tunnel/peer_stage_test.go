@@ -85,6 +85,7 @@ type peering struct {
 	epoch    int64
 	clock    func() time.Time                 // nil: the machine's
 	between  func(address string) (at string) // what others dial in its place; nil: itself
+	redial   time.Duration                    // peer.Options.RedialLimit
 	peers    *peer.Peers
 	listener net.Listener
 	figures  *prometheus.Registry
@@ -98,7 +99,7 @@ func (p *peering) join(r *relay, opts *hub.Options) {
 	r.t.Helper()
 	p.figures = prometheus.NewRegistry()
 	peers, err := peer.New(r.t.Context(), peer.Options{Roll: member{p.roll, p.id}, RelayID: p.id, Clock: p.clock, Log: r.log.Named("peer"),
-		Registerer: p.figures, Attend: 20 * time.Millisecond})
+		Registerer: p.figures, Attend: 20 * time.Millisecond, RedialLimit: p.redial})
 	if err != nil {
 		r.t.Fatal(err)
 	}
