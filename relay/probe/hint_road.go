@@ -9,6 +9,7 @@ import (
 
 	"sallyport/proto"
 	"sallyport/relay/connection"
+	"sallyport/relay/hub"
 	"sallyport/relay/road"
 )
 
@@ -19,6 +20,9 @@ func (e evidence) roads() *advice {
 	fact := func(name string) string { return f.Facts[name] }
 	switch f.Code {
 	case proto.CodeAgentOffline:
+		if f.Reason == hub.ReasonRelayUnreachable {
+			return &advice{ID: "relay-unreachable", Text: f.Hint}
+		}
 		return agentOffline()
 	case proto.CodeAgentPaused:
 		return agentPaused()
@@ -41,6 +45,9 @@ func (e evidence) roads() *advice {
 	case proto.CodeAddressForbidden:
 		return privateAddress(fact("host"), fact("address"))
 	case proto.CodeTunnelLost:
+		if fact("relay") != "" {
+			return &advice{ID: "relay-lost", Text: "The connection to the relay that holds the agent's tunnels broke while the request was under way. It comes back by itself within seconds; test again then. If it keeps breaking, tell whoever runs the relays."}
+		}
 		return &advice{ID: "tunnel-lost", Text: "The agent's tunnel broke while the request was under way. It comes back by itself within seconds; test again then. If it keeps breaking, look into the agent's log."}
 	case proto.CodeValidation:
 		return nil // its detail says what to mend

@@ -10,6 +10,7 @@ import (
 	"sallyport/internal/outbound"
 	"sallyport/proto"
 	"sallyport/relay/connection"
+	"sallyport/relay/hub"
 )
 
 // Each case is a real cause: a server that behaves so, tested over the real
@@ -256,6 +257,8 @@ func TestHintsFromTheErrorsOfTheRoad(t *testing.T) {
 		{"policy", proto.Error{Code: proto.CodePolicyDenied}, "policy", "site's admin"},
 		{"tunnel lost", proto.Error{Code: proto.CodeTunnelLost}, "tunnel-lost", "test again"},
 		{"agent offline", proto.Error{Code: proto.CodeAgentOffline}, "agent-offline", "Start the agent"},
+		{"another relay lost", proto.Error{Code: proto.CodeTunnelLost, Facts: map[string]string{"relay": "rly_a"}}, "relay-lost", "connection to the relay that holds"},
+		{"agent of another relay", proto.Error{Code: proto.CodeAgentOffline, Reason: hub.ReasonRelayUnreachable, Hint: "Check its peer-address."}, "relay-unreachable", "Check its peer-address."},
 		{"no route", proto.Error{Code: proto.CodeTargetUnreachable, Reason: proto.ReasonNoRoute, Facts: map[string]string{"address": "10.9.9.9:443"}}, "no-route", "10.9.9.9:443"},
 		{"reset", proto.Error{Code: proto.CodeTargetUnreachable, Reason: proto.ReasonReset}, "reset", "https"},
 		{"DNS silent", proto.Error{Code: proto.CodeTargetDNS, Reason: proto.ReasonDNSFailed, Facts: map[string]string{"host": "erp", "dnsServer": "10.0.0.53:53"}}, "dns-failed", "10.0.0.53:53"},
