@@ -22,13 +22,13 @@ type Session struct {
 	Reason       string       `json:"reason" doc:"Why it last signed in."`
 	Cookies      []Cookie     `json:"cookies"`
 	Values       []string     `json:"values" doc:"Names of the values that the sign-in has brought, as {{signin.NAME}} uses them."`
-	SignIn       *SignInState `json:"signIn,omitempty" doc:"Only where the last sign-in has failed."`
+	SignIn       *SignInState `json:"signIn,omitempty" doc:"Only where the last sign-in has failed, or the limit of sign-ins in a minute is reached."`
 }
 
 // SignInState is how a connection's sign-ins go.
 type SignInState struct {
-	Failures  int        `json:"failures" doc:"In a row."`
-	Since     time.Time  `json:"since" doc:"Of the first of them."`
+	Failures  int        `json:"failures" doc:"In a row; 0 where it is the limit of sign-ins in a minute that is reached."`
+	Since     time.Time  `json:"since" doc:"When the first of the failures was, or of the sign-ins of the last minute."`
 	NextTryAt *time.Time `json:"nextTryAt,omitempty" doc:"Before then, requests fail without a sign-in. A test, and a sign-in that is asked for, are made at once."`
 	Text      string     `json:"text" doc:"The state in a sentence."`
 	Detail    string     `json:"detail,omitempty" doc:"What the application answered last."`

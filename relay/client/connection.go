@@ -104,13 +104,14 @@ type Session struct {
 	Reason       string       `json:"reason"`
 	Cookies      []Cookie     `json:"cookies"`
 	Values       []string     `json:"values"`           // names of the sign-in's values
-	SignIn       *SignInState `json:"signIn,omitempty"` // nil: the last sign-in succeeded
+	SignIn       *SignInState `json:"signIn,omitempty"` // nil: the next sign-in may be made
 }
 
-// SignInState is how a connection's sign-ins fail.
+// SignInState is how a connection's sign-ins fail, or that as many were made in a
+// minute as its settings allow; Failures is 0 then.
 type SignInState struct {
 	Failures  int        `json:"failures"` // in a row
-	Since     time.Time  `json:"since"`
+	Since     time.Time  `json:"since"`    // of the first failure, or the first sign-in in the minute
 	NextTryAt *time.Time `json:"nextTryAt,omitempty"`
 	Text      string     `json:"text"`
 	Detail    string     `json:"detail,omitempty"`
