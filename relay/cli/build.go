@@ -126,7 +126,7 @@ func build(ctx context.Context, c *config.Config, at listeners, log *zap.Logger)
 		ConnectsPerAddress: c.ConnectsPerAddress,
 	}
 	if at.peers != nil {
-		r.peers, err = peer.New(ctx, peer.Options{Roll: reg, RelayID: id, Clock: time.Now, Log: log.Named("peer"), Registerer: r.figures})
+		r.peers, err = peer.New(ctx, peer.Options{Roll: reg, RelayID: id, Events: events, Clock: time.Now, Log: log.Named("peer"), Registerer: r.figures})
 		if err != nil {
 			return nil, fmt.Errorf("peer-listen: %w", err)
 		}

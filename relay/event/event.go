@@ -1,6 +1,7 @@
 // Package event tells the parts of one relay what has just changed, so that
 // pages and GET /api/v1/events are live. It keeps nothing: a subscriber that
-// was away reads the current state first.
+// was away reads the current state first. Package peer carries events to the
+// other relays.
 package event
 
 import "sync"
@@ -21,8 +22,9 @@ type Event struct {
 
 // Bus carries events from publishers to subscribers. The zero value is ready.
 type Bus struct {
-	mu   sync.Mutex // guards subs
+	mu   sync.Mutex // guards the following
 	subs map[*Subscription]struct{}
+	also func(Event) // told of what is published here; nil: nobody
 }
 
 // Subscription receives the events of one workspace until it is closed.
@@ -54,10 +56,42 @@ func (b *Bus) Subscribe(workspaceID string) *Subscription {
 	return s
 }
 
+// Also has f told of every event that is published at this relay, and not of those
+// that were at another. It must not block. nil: nobody.
+func (b *Bus) Also(f func(Event)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.also = f
+}
+
 // Publish delivers e to all subscribers of its workspace. It never blocks.
 func (b *Bus) Publish(e Event) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.deliver(e)
+	if b.also != nil {
+		b.also(e)
+	}
+}
+
+// Pass delivers an event that was published at another relay. It never blocks.
+func (b *Bus) Pass(e Event) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.deliver(e)
+}
+
+// Lose has all subscribers find that they have missed events: of other relays.
+func (b *Bus) Lose() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for s := range b.subs {
+		s.once.Do(func() { close(s.missed) })
+	}
+}
+
+// deliver delivers e; mu is held.
+func (b *Bus) deliver(e Event) {
 	for s := range b.subs {
 		if s.ws != e.WorkspaceID {
 			continue

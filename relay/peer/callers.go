@@ -5,14 +5,19 @@ import (
 	"sync"
 )
 
-// noticesAhead is how many notices wait for a relay that falls behind. What is
-// more is lost: it looks into the store by itself, a little later.
-const noticesAhead = 1024
+// noticesAhead is how many notices wait for a relay that falls behind, and
+// eventsAhead how many of them may be there before an event. What is more is lost:
+// who waits for an agent looks into the store by himself, a little later, and pages
+// show what is so with the next event.
+const (
+	noticesAhead = 1024
+	eventsAhead  = noticesAhead / 2
+)
 
 // callers are the relays that are connected to this one.
 type callers struct {
-	mu      sync.Mutex // guards the following
-	open    map[chan notice]struct{}
+	mu      sync.Mutex           // guards the following
+	open    map[chan notice]bool // true: events for it were lost
 	leaving bool
 	ends    chan struct{} // closed when leaving
 	empty   chan struct{} // closed when open becomes empty; nil: nobody waits
@@ -26,10 +31,10 @@ func (c *callers) enter() (chan notice, bool) {
 		return nil, false
 	}
 	if c.open == nil {
-		c.open = make(map[chan notice]struct{})
+		c.open = make(map[chan notice]bool)
 	}
 	news := make(chan notice, noticesAhead+1) // one more, for the last
-	c.open[news] = struct{}{}
+	c.open[news] = false
 	return news, true
 }
 
@@ -53,10 +58,19 @@ func (c *callers) tell(n notice) {
 	if c.leaving = n.Leaving; c.leaving && c.ends != nil {
 		close(c.ends)
 	}
-	for news := range c.open {
-		if len(news) < noticesAhead || n.Leaving {
+	most := noticesAhead
+	if n.Event != nil {
+		most = eventsAhead
+	}
+	for news, lost := range c.open {
+		if len(news) < most || n.Leaving {
+			n.Missed = lost
 			news <- n
+			lost = false
+		} else if n.Event != nil {
+			lost = true
 		}
+		c.open[news] = lost
 	}
 }
 

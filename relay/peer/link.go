@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"sallyport/internal/retry"
+	"sallyport/relay/event"
 	"sallyport/relay/hub"
 )
 
@@ -141,6 +142,7 @@ func (l *link) connect() (up bool, err error) {
 	l.mu.Unlock()
 	l.peers.log.Info("relay reached", zap.String("relay", l.relay.ID), zap.String("address", l.relay.Address))
 	l.peers.nudge()
+	l.peers.missed() // what happened there until now
 	return true, l.listen(resp)
 }
 
@@ -171,6 +173,12 @@ func (l *link) listen(resp *http.Response) error {
 		}
 		if n.Arrived != "" {
 			l.peers.arrived(n.Arrived)
+		}
+		if n.Missed {
+			l.peers.missed()
+		}
+		if e := n.Event; e != nil && l.peers.opts.Events != nil {
+			l.peers.opts.Events.Pass(event.Event{WorkspaceID: e.WorkspaceID, Type: e.Type, ID: e.ID})
 		}
 		if n.Leaving {
 			select {

@@ -221,5 +221,12 @@ func (p *Peers) arrived(agentID string) {
 
 func (p *Peers) nudge() { p.hub.Nudge() }
 
+// missed tells those who watch that events of another relay were lost.
+func (p *Peers) missed() {
+	if p.opts.Events != nil {
+		p.opts.Events.Lose()
+	}
+}
+
 // Announce implements hub.Elsewhere: an agent has opened a tunnel to this relay.
 func (p *Peers) Announce(agentID string) { p.callers.tell(notice{Arrived: agentID}) }

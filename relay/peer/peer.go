@@ -18,8 +18,8 @@
 // so at once, and the first relay looks again.
 //
 // Over a stream of its own, GET /v1/link, the listening end tells of agents that have
-// come, so that whoever waits for one elsewhere is served at once, and that it is
-// about to stop. It is the dialling end that closes then, once its last request is
+// come, so that whoever waits for one elsewhere is served at once, of events for who
+// watches elsewhere, and that it is about to stop. It is the dialling end that closes then, once its last request is
 // answered: so none is on its way to a relay that is no longer there.
 //
 // Package hub asks for a way to an agent that holds no tunnel here, by its
@@ -39,6 +39,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"sallyport/relay/event"
 	"sallyport/relay/hub"
 )
 
@@ -77,6 +78,8 @@ type Options struct {
 	RelayID string
 	Clock   func() time.Time
 	Log     *zap.Logger
+	// Events are carried to the other relays, and theirs to it. nil: none are.
+	Events *event.Bus
 	// Registerer takes the metrics; nil: none are kept.
 	Registerer prometheus.Registerer
 	// Silence is how long a connection may be silent before the other end is
@@ -157,6 +160,11 @@ func New(ctx context.Context, opts Options) (*Peers, error) {
 func (p *Peers) Serve(l net.Listener, h *hub.Hub) {
 	p.hub = h
 	p.server = p.newServer()
+	if p.opts.Events != nil {
+		p.opts.Events.Also(func(e event.Event) {
+			p.callers.tell(notice{Event: &news{WorkspaceID: e.WorkspaceID, Type: e.Type, ID: e.ID}})
+		})
+	}
 	p.work.Go(func() {
 		if err := p.server.ServeTLS(l, "", ""); err != nil && p.life.Err() == nil {
 			p.log.Error("requests of other relays can't be taken", zap.Error(err))
@@ -269,6 +277,9 @@ func (p *Peers) Leave(ctx context.Context) error {
 
 // Close ends all that is left, at once.
 func (p *Peers) Close() error {
+	if p.opts.Events != nil {
+		p.opts.Events.Also(nil)
+	}
 	p.mu.Lock()
 	p.closed = true
 	for _, l := range p.links {

@@ -23,7 +23,7 @@ const (
 	// connectionWindow has room for all of that, so that nobody who stops to read
 	// keeps others waiting.
 	connectionWindow = streamsAtOnce * streamWindow
-	// frame is the most that is read in one piece, in bytes: two chunks of a tunnel.
+	// frame is the most that is read in one piece, in bytes: about a chunk of a tunnel.
 	frame = 64 << 10
 )
 
@@ -79,6 +79,15 @@ const reasonNotThere proto.Reason = "not_there"
 type notice struct {
 	Leaving bool   `json:"leaving,omitempty"` // it takes no more requests
 	Arrived string `json:"arrived,omitempty"` // an agent has opened a tunnel to it
+	Event   *news  `json:"event,omitempty"`   // something has changed there
+	Missed  bool   `json:"missed,omitempty"`  // events before this notice were lost
+}
+
+// news is an event, for those who watch at another relay.
+type news struct {
+	WorkspaceID string `json:"workspaceId"`
+	Type        string `json:"type"`
+	ID          string `json:"id"`
 }
 
 // hopByHop are the fields that describe a single connection (RFC 9110, section

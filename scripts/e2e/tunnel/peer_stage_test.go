@@ -99,7 +99,7 @@ func (p *peering) join(r *relay, opts *hub.Options) {
 	r.t.Helper()
 	p.figures = prometheus.NewRegistry()
 	peers, err := peer.New(r.t.Context(), peer.Options{Roll: member{p.roll, p.id}, RelayID: p.id, Clock: p.clock, Log: r.log.Named("peer"),
-		Registerer: p.figures, Attend: 20 * time.Millisecond, RedialLimit: p.redial})
+		Events: r.events, Registerer: p.figures, Attend: 20 * time.Millisecond, RedialLimit: p.redial})
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"sallyport/agent/logs"
 	"sallyport/internal/testkit"
 	"sallyport/proto"
+	"sallyport/relay/event"
 	"sallyport/relay/hub"
 	"sallyport/relay/peer"
 )
@@ -300,5 +301,56 @@ func errorUntil(t *testing.T, r *hub.LogReader, l *logs.Logs, text string) {
 		case <-timeout:
 			t.Fatalf("no line %q", text)
 		}
+	}
+}
+
+// TestWhoWatchesSeesWhatHappensAtOtherRelays: once each, and not back again.
+func TestWhoWatchesSeesWhatHappensAtOtherRelays(t *testing.T) {
+	a, b := newPair(t)
+	a.awaitMet(b)
+	b.awaitMet(a)
+	here, there := a.events.Subscribe("wsp_1"), b.events.Subscribe("wsp_1")
+	defer here.Close()
+	defer there.Close()
+	a.enrolled()
+	seen := func(s *event.Subscription, want event.Event) (n int) {
+		t.Helper()
+		marker := event.Event{WorkspaceID: "wsp_1", Type: event.HealthChanged, ID: "marker"}
+		for {
+			select {
+			case e := <-s.C:
+				if e == want {
+					n++
+				}
+				if e == marker {
+					return n
+				}
+			case <-time.After(patience):
+				t.Fatal("the marker does not come")
+			}
+		}
+	}
+	changed := event.Event{WorkspaceID: "wsp_1", Type: event.ConnectionChanged, ID: "con_1"}
+	a.events.Publish(changed)
+	a.events.Publish(event.Event{WorkspaceID: "wsp_1", Type: event.HealthChanged, ID: "marker"})
+	if n := seen(there, changed); n != 1 {
+		t.Errorf("it came %d times to the other relay", n)
+	}
+	if n := seen(here, changed); n != 1 {
+		t.Errorf("it came %d times at its own relay", n)
+	}
+	b.events.Publish(event.Event{WorkspaceID: "wsp_1", Type: event.HealthChanged, ID: "marker"})
+	if n := seen(here, changed); n != 0 {
+		t.Errorf("it came back %d times", n)
+	}
+
+	// What happens while the connection is down is missed, and that is told.
+	later := a.events.Subscribe("wsp_1")
+	defer later.Close()
+	b.restart(func() {})
+	select {
+	case <-later.Missed():
+	case <-time.After(patience):
+		t.Error("events were missed without a word")
 	}
 }
