@@ -1,7 +1,8 @@
 // Package hub holds the tunnels that agents have opened to this relay. It
 // accepts them, proves who is at the other end, measures them, and is the
 // on-premise road: Road(agentID) is an http.RoundTripper that sends each
-// request down a stream of one of the agent's tunnels.
+// request down a stream of one of the agent's tunnels, or by way of another relay
+// (Elsewhere, package peer) where that holds them.
 package hub
 
 import (

@@ -3,7 +3,9 @@ package tunnel
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"sync"
 	"testing"
@@ -195,4 +197,17 @@ func mustURL(s string) *url.URL {
 		panic(err)
 	}
 	return u
+}
+
+// whole is an answer's body, or how it failed: for who can't end the test.
+func whole(resp *http.Response, err error) string {
+	if err != nil {
+		return "failed: " + err.Error()
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return "failed: " + err.Error()
+	}
+	return string(raw)
 }

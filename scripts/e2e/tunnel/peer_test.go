@@ -94,6 +94,7 @@ func TestRequestTakesTheWayByTheRelayThatHoldsTheAgent(t *testing.T) {
 // TestFailuresAreToldAsByATunnel: typed, of the agent and of the other relay.
 func TestFailuresAreToldAsByATunnel(t *testing.T) {
 	broken := target(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
 		w.Header().Set("Content-Length", "100")
 		_, _ = io.WriteString(w, "only this")
 	})
@@ -118,7 +119,7 @@ func TestFailuresAreToldAsByATunnel(t *testing.T) {
 	if string(raw) != "only this" || !strings.Contains(e.Detail, "broke off") {
 		t.Errorf("%q, %s", raw, e)
 	}
-	_, err = b.send(t.Context(), "POST", nowhere, failing{})
+	_, err = b.send(t.Context(), "POST", broken.URL, failing{})
 	wantError(t, err, proto.CodeCanceled, proto.OutcomeUnknown)
 	_, err = b.hub.Road("agt_none").RoundTrip(mustRequest(t, "GET", nowhere, nil))
 	wantError(t, err, proto.CodeAgentOffline, proto.OutcomeNotSent)
@@ -212,7 +213,10 @@ func (r *relay) waiting() (n int) { return r.hub.Waiting("agt_1") }
 // agent, which has just moved or is nowhere.
 func TestNoRequestGoesInCircles(t *testing.T) {
 	var seen atomic.Int32
-	app := target(t, func(w http.ResponseWriter, r *http.Request) { seen.Add(1) })
+	app := target(t, func(w http.ResponseWriter, r *http.Request) {
+		seen.Add(1)
+		_, _ = io.Copy(w, r.Body)
+	})
 	a, b := newPair(t)
 	a.awaitMet(b)
 	b.awaitMet(a)
@@ -237,14 +241,22 @@ func TestNoRequestGoesInCircles(t *testing.T) {
 		t.Errorf("%v at the other relay: one went on", n)
 	}
 	// The agent comes to the relay that waits, while the other is still believed.
-	answered := make(chan error, 1)
+	// The body, which can be had only once, is still whole.
+	before := b.figure("sallyport_peer_requests_total")
+	answered := make(chan string, 1)
 	go func() {
-		_, err := b.send(t.Context(), "POST", app.URL, strings.NewReader("x"))
-		answered <- err
+		resp, err := b.send(t.Context(), "POST", app.URL, io.MultiReader(strings.NewReader("only once")))
+		answered <- whole(resp, err)
 	}()
+	testkit.Eventually(t, patience, "the other relay has been asked", func() error {
+		if b.figure("sallyport_peer_requests_total") == before {
+			return errors.New("it has not")
+		}
+		return nil
+	})
 	s := b.agent(key, forwarding(t), nil)
-	if err := <-answered; err != nil {
-		t.Error(err)
+	if got := <-answered; got != "only once" {
+		t.Errorf("got %q", got)
 	}
 	s.stop()
 	if n := seen.Load(); n != 1 {
