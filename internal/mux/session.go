@@ -251,8 +251,8 @@ func (s *Session) busy() bool {
 func (s *Session) Rested(n int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if n != s.asked || s.busy() {
-		return nil // a stream was opened meanwhile
+	if s.asked == 0 || n != s.asked || s.busy() {
+		return nil // it was not asked, or a stream was opened meanwhile
 	}
 	s.inner, s.asked, s.handed = nil, 0, false
 	s.framer = s.newFramer()

@@ -2,11 +2,14 @@ package wsconn
 
 import (
 	"bufio"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/gorilla/websocket"
 )
@@ -53,6 +56,7 @@ type resting struct {
 	watcher *Watcher
 	buffer  *bufio.Reader // that the websocket reads from
 	socket  syscall.RawConn
+	secure  bool   // TLS lies between the buffer and the socket
 	id      uint64 // at the watcher
 	woken   func()
 
@@ -61,18 +65,22 @@ type resting struct {
 	gone   bool       // the socket was closed
 }
 
-// canRest prepares c to rest; where it can't, a goroutine reads as usual. TLS
-// has buffers of its own, of which the system knows nothing.
+// canRest prepares c to rest; where it can't, a goroutine reads as usual.
 func (c *Conn) canRest(w *Watcher, buffer *bufio.Reader) {
 	if w == nil || buffer == nil {
 		return
 	}
-	plain, ok := c.ws.NetConn().(syscall.Conn)
+	conn := c.ws.NetConn()
+	over, secure := conn.(*tls.Conn)
+	if secure {
+		conn = over.NetConn()
+	}
+	plain, ok := conn.(syscall.Conn)
 	if !ok {
 		return
 	}
 	if socket, err := plain.SyscallConn(); err == nil && w.open() == nil {
-		c.resting = &resting{watcher: w, buffer: buffer, socket: socket}
+		c.resting = &resting{watcher: w, buffer: buffer, socket: socket, secure: secure}
 	}
 }
 
@@ -91,12 +99,38 @@ func (c *Conn) Rest(woken func()) {
 	}
 	r.woken = woken
 	r.watcher.add(c)
-	if r.buffer.Buffered() > 0 { // the system knows nothing of it
+	if c.unread() {
 		go c.resume()
 		return
 	}
 	c.park()
 }
+
+// unread reports whether something has come that is not in the socket any more,
+// of which the system thus knows nothing, or that nothing more will come. It runs
+// in the reader.
+func (c *Conn) unread() bool {
+	r := c.resting
+	if r.buffer.Buffered() > 0 {
+		return true
+	}
+	if !r.secure {
+		return false
+	}
+	// TLS has buffers of its own. A read whose time is up takes what is whole in
+	// there, and does not look at the socket; that it was in vain is no fault to TLS.
+	if c.ws.SetReadDeadline(past) != nil {
+		return true
+	}
+	_, err := r.buffer.Peek(1)
+	var due time.Time
+	if c.opts.IdleTimeout > 0 {
+		due = c.born.Add(c.extended + c.opts.IdleTimeout)
+	}
+	return c.ws.SetReadDeadline(due) != nil || !errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+var past = time.Unix(1, 0)
 
 // Rouse has the Conn look whether its time is up, should it rest: nobody waits
 // for the read deadline then.
@@ -134,7 +168,7 @@ func (c *Conn) resume() {
 			c.resting.woken()
 			return
 		}
-		if c.resting.buffer.Buffered() == 0 {
+		if !c.unread() {
 			c.park()
 			return
 		}

@@ -3,6 +3,7 @@ package wsconn_test
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -31,8 +32,14 @@ type rested struct {
 	pongs atomic.Int32
 }
 
+// eachKind runs a test for connections without and with TLS.
+func eachKind(t *testing.T, test func(t *testing.T, secure bool)) {
+	t.Run("plain", func(t *testing.T) { test(t, false) })
+	t.Run("TLS", func(t *testing.T) { test(t, true) })
+}
+
 // rests makes a connection whose relay's end rests, as the hub makes them.
-func rests(t *testing.T, idle time.Duration) *rested {
+func rests(t *testing.T, secure bool, idle time.Duration) *rested {
 	t.Helper()
 	watcher := &wsconn.Watcher{}
 	type upgraded struct {
@@ -41,14 +48,15 @@ func rests(t *testing.T, idle time.Duration) *rested {
 	}
 	accepted := make(chan upgraded, 1)
 	upgrader := &websocket.Upgrader{WriteBufferSize: wsconn.ServerWriteBuffer, WriteBufferPool: &wsconn.WriteBuffers{}}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ws, buffer, err := wsconn.Upgrade(upgrader, w, r)
 		if err != nil {
 			t.Error(err)
 		}
 		accepted <- upgraded{ws, buffer}
 	}))
-	peer := wsconn.New(dial(t, server.Listener.Addr().String()), wsconn.Options{})
+	ws := dialRested(t, server, secure)
+	peer := wsconn.New(ws, wsconn.Options{})
 	go func() { _, _ = io.Copy(io.Discard, peer) }() // answers pings; ends with the connection
 	r := &rested{peer: peer, woken: make(chan struct{}), texts: make(chan string, 100)}
 	a := <-accepted
@@ -77,6 +85,24 @@ func rests(t *testing.T, idle time.Duration) *rested {
 	return r
 }
 
+// dialRested starts the server and connects to it.
+func dialRested(t *testing.T, server *httptest.Server, secure bool) *websocket.Conn {
+	t.Helper()
+	if !secure {
+		server.Start()
+		return dial(t, server.Listener.Addr().String())
+	}
+	server.StartTLS()
+	trust := server.Client().Transport.(*http.Transport).TLSClientConfig
+	dialer := websocket.Dialer{TLSClientConfig: &tls.Config{RootCAs: trust.RootCAs}, WriteBufferSize: wsconn.MaxMessage, WriteBufferPool: &wsconn.WriteBuffers{}}
+	ws, _, err := dialer.Dial("wss://"+server.Listener.Addr().String(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ws.Close() })
+	return ws
+}
+
 func (r *rested) awake() bool {
 	select {
 	case <-r.woken:
@@ -87,7 +113,11 @@ func (r *rested) awake() bool {
 }
 
 func TestRestingConnTakesInHeartbeatsAndTexts(t *testing.T) {
-	r := rests(t, 0)
+	eachKind(t, restingConnTakesInHeartbeatsAndTexts)
+}
+
+func restingConnTakesInHeartbeatsAndTexts(t *testing.T, secure bool) {
+	r := rests(t, secure, 0)
 	var want int32
 	for n := range 30 {
 		text := strings.Repeat("x", n*40) // also longer than the read buffer
@@ -113,11 +143,13 @@ func TestRestingConnTakesInHeartbeatsAndTexts(t *testing.T) {
 	}
 }
 
-func TestRestingConnsNeedNoGoroutines(t *testing.T) {
+func TestRestingConnsNeedNoGoroutines(t *testing.T) { eachKind(t, restingConnsNeedNoGoroutines) }
+
+func restingConnsNeedNoGoroutines(t *testing.T, secure bool) {
 	if runtime.GOOS != "linux" {
 		testkit.Missing(t, "Linux", "elsewhere a goroutine reads each")
 	}
-	one := rests(t, 0)
+	one := rests(t, secure, 0)
 	before := runtime.NumGoroutine()
 	one.Ping()
 	buffer := make([]byte, 1<<16)
@@ -134,9 +166,11 @@ func TestRestingConnsNeedNoGoroutines(t *testing.T) {
 }
 
 // TestRestingConnIsWokenByData, of which nothing is lost, whatever was before it.
-func TestRestingConnIsWokenByData(t *testing.T) {
+func TestRestingConnIsWokenByData(t *testing.T) { eachKind(t, restingConnIsWokenByData) }
+
+func restingConnIsWokenByData(t *testing.T, secure bool) {
 	for n := range 6 {
-		r := rests(t, 0)
+		r := rests(t, secure, 0)
 		for range n % 4 {
 			r.peer.Ping()
 			if err := r.peer.SendText([]byte("hello")); err != nil {
@@ -161,7 +195,9 @@ func TestRestingConnIsWokenByData(t *testing.T) {
 }
 
 // TestRestingConnIsWokenByItsEnd, whoever brings it about.
-func TestRestingConnIsWokenByItsEnd(t *testing.T) {
+func TestRestingConnIsWokenByItsEnd(t *testing.T) { eachKind(t, restingConnIsWokenByItsEnd) }
+
+func restingConnIsWokenByItsEnd(t *testing.T, secure bool) {
 	for _, c := range []struct {
 		name string
 		end  func(*rested)
@@ -180,7 +216,7 @@ func TestRestingConnIsWokenByItsEnd(t *testing.T) {
 		}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := rests(t, 300*time.Millisecond)
+			r := rests(t, secure, 300*time.Millisecond)
 			c.end(r)
 			select {
 			case <-r.woken:
