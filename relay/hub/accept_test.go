@@ -72,12 +72,15 @@ func (r *roll) write(line string) error {
 	return nil
 }
 
-func (r *roll) Seen(_ context.Context, workspaceID string, instanceIDs []string, at time.Time) error {
+func (r *roll) Seen(_ context.Context, workspaceID string, instanceIDs []string, at time.Time) (ended []string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.noted = append(r.noted, workspaceID+"/"+strings.Join(instanceIDs, "+"))
 	r.lastSeen = at
-	return nil
+	if r.revoked {
+		ended = instanceIDs
+	}
+	return ended, nil
 }
 
 func (r *roll) Explained(context.Context, string, string, proto.OfflineReport) error { return nil }

@@ -48,7 +48,8 @@ type Options struct {
 	// Default 10 s.
 	StepTimeout time.Duration
 	// NoteEvery is how often the directory is told which instances are
-	// connected. Default 30 s: what a crashed relay leaves behind is no older.
+	// connected, and says which of them no longer may. Default 30 s: what a crashed
+	// relay leaves behind is no older.
 	NoteEvery time.Duration
 	// AgentWait is how long a request is held whose agent is away and was seen
 	// within the last minute, unless the request says otherwise

@@ -50,8 +50,9 @@ type Directory interface {
 	Disconnected(ctx context.Context, agentID, instanceID string, at time.Time, reason string) error
 	// Seen records that these instances of a workspace were connected at the
 	// time: now and then, for many at once, so that even a relay that crashes
-	// leaves behind who was there.
-	Seen(ctx context.Context, workspaceID string, instanceIDs []string, at time.Time) error
+	// leaves behind who was there. It returns those whose enrolment has ended, of
+	// which the hub may not have been told.
+	Seen(ctx context.Context, workspaceID string, instanceIDs []string, at time.Time) (ended []string, err error)
 	// Explained records what an instance found out itself about why it was
 	// offline, by the relay's clock. The same report may come again.
 	Explained(ctx context.Context, agentID, instanceID string, report proto.OfflineReport) error

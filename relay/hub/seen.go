@@ -17,7 +17,8 @@ import (
 const knownFor = 2 * time.Second
 
 // note tells the directory, now and then, which instances are connected, and what
-// it did not take before.
+// it did not take before. Whose enrolment has ended is shown out: another relay
+// may have removed a machine, and not have reached this one to say so.
 func (h *Hub) note() {
 	ticker := time.NewTicker(h.opts.NoteEvery)
 	defer ticker.Stop()
@@ -30,12 +31,41 @@ func (h *Hub) note() {
 		at := h.opts.Clock()
 		for workspaceID, instances := range h.connected() {
 			ctx, cancel := context.WithTimeout(h.life, directoryTimeout)
-			if err := h.opts.Directory.Seen(ctx, workspaceID, instances, at); err != nil && h.life.Err() == nil {
+			ended, err := h.opts.Directory.Seen(ctx, workspaceID, instances, at)
+			if err != nil && h.life.Err() == nil {
 				h.log.Warn("presence can't be noted", zap.Int("instances", len(instances)), zap.Error(err))
 			}
 			cancel()
+			h.showOut(ended)
 		}
 		h.resettle()
+	}
+}
+
+// showOut ends the tunnels of instances whose enrolment was found to have ended.
+func (h *Hub) showOut(instanceIDs []string) {
+	if len(instanceIDs) == 0 {
+		return
+	}
+	agentOf := make(map[string]string, len(instanceIDs))
+	for _, id := range instanceIDs {
+		agentOf[id] = "" // until it is found
+	}
+	h.mu.Lock()
+	for _, a := range h.agents {
+		for _, t := range a.tunnels {
+			if _, ended := agentOf[t.hello.InstanceID]; ended {
+				agentOf[t.hello.InstanceID] = a.id
+			}
+		}
+	}
+	h.mu.Unlock()
+	for instanceID, agentID := range agentOf {
+		if agentID == "" { // it has left meanwhile
+			continue
+		}
+		h.log.Info("machine shown out, its enrolment has ended", zap.String("agent", agentID), zap.String("instance", instanceID))
+		h.Disconnect(agentID, instanceID, "its enrolment was removed")
 	}
 }
 

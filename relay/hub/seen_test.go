@@ -32,6 +32,47 @@ func TestDirectoryIsToldNowAndThenWhoIsConnected(t *testing.T) {
 	})
 }
 
+// TestMachineWhoseEnrolmentHasEndedIsShownOut: the relay at which it was removed
+// may not have reached this one.
+func TestMachineWhoseEnrolmentHasEndedIsShownOut(t *testing.T) {
+	s := newStand(t, func(o *hub.Options) { o.NoteEvery = 20 * time.Millisecond })
+	for slot := range 2 {
+		hello := s.hello()
+		hello.Slot = slot
+		if err := s.shake(t, s.dial(t), hello); err != nil {
+			t.Fatal(err)
+		}
+	}
+	testkit.Eventually(t, patience, "it is noted", func() error {
+		s.roll.mu.Lock()
+		defer s.roll.mu.Unlock()
+		if len(s.roll.noted) < 2 {
+			return fmt.Errorf("noted %q", s.roll.noted)
+		}
+		return nil
+	})
+	if n := len(s.hub.Instances("agt_1")); n != 1 {
+		t.Errorf("while it is enrolled: %d machines", n)
+	}
+	s.roll.mu.Lock()
+	s.roll.revoked = true
+	s.roll.mu.Unlock()
+	testkit.Eventually(t, patience, "its tunnels are ended", func() error {
+		if n := len(s.hub.Instances("agt_1")); n > 0 {
+			return fmt.Errorf("%d machines", n)
+		}
+		return nil
+	})
+	testkit.Eventually(t, patience, "that is on record", func() error {
+		s.roll.mu.Lock()
+		defer s.roll.mu.Unlock()
+		if !slices.Contains(s.roll.presence, "ins_1 left: its enrolment was removed") {
+			return fmt.Errorf("%q", s.roll.presence)
+		}
+		return nil
+	})
+}
+
 // TestPresenceIsWrittenOnceTheDirectoryTakesItAgain: an agent whose coming was
 // not taken would be offline for all others until it goes.
 func TestPresenceIsWrittenOnceTheDirectoryTakesItAgain(t *testing.T) {

@@ -181,7 +181,8 @@ func (p *Peers) Disconnect(agentID, instanceID, reason string) {
 }
 
 // disconnectTries and disconnectPause are how often, and how far apart, a relay is
-// told that does not answer. One that stays away has no tunnels for long.
+// told that does not answer. One that stays away finds it in the store by itself,
+// with what it notes there next.
 const (
 	disconnectTries = 10
 	disconnectPause = time.Second

@@ -153,7 +153,11 @@ func TestAnAgentsStatusFollowsItsMachines(t *testing.T) {
 		}
 
 		noted := left.Add(30 * time.Second)
-		must(t, s.Seen(ctx, s.ada.WorkspaceID, []string{second.InstanceID}, noted))
+		ended, err := s.Seen(ctx, s.ada.WorkspaceID, []string{second.InstanceID, "ins_removed"}, noted)
+		must(t, err)
+		if diff := cmp.Diff([]string{"ins_removed"}, ended); diff != "" {
+			t.Error(diff)
+		}
 		if known, err := s.Known(ctx, a.ID); err != nil || known.Name != "Plant 2" || !known.LastSeenAt.Equal(noted) {
 			t.Errorf("got %+v, %v", known, err)
 		}

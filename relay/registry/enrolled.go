@@ -132,8 +132,12 @@ func (r *Registry) Explained(ctx context.Context, agentID, instanceID string, re
 }
 
 // Seen implements hub.Directory.
-func (r *Registry) Seen(ctx context.Context, workspaceID string, instanceIDs []string, at time.Time) error {
-	return r.Store.Workspace(workspaceID).InstancesSeen(ctx, instanceIDs, at)
+func (r *Registry) Seen(ctx context.Context, workspaceID string, instanceIDs []string, at time.Time) (ended []string, err error) {
+	w := r.Store.Workspace(workspaceID)
+	if err := w.InstancesSeen(ctx, instanceIDs, at); err != nil {
+		return nil, err
+	}
+	return w.InstancesAbsent(ctx, instanceIDs)
 }
 
 // Known implements hub.Directory.

@@ -89,6 +89,24 @@ func (w *Workspace) InstancesSeen(ctx context.Context, ids []string, at time.Tim
 	return nil
 }
 
+// InstancesAbsent are those of many machines that are not enrolled, or not any more.
+func (w *Workspace) InstancesAbsent(ctx context.Context, ids []string) ([]string, error) {
+	enrolled := make(map[string]bool, len(ids))
+	for some := range slices.Chunk(ids, seenAtOnce) {
+		list, args := in([]any{w.id}, some)
+		found, err := all(ctx, w.db.read, "find whose enrolment has ended", func(row scanner) (id string, err error) {
+			return id, row.Scan(&id)
+		}, `SELECT id FROM instances WHERE workspace_id = $1 AND id IN (`+list+`)`, args...)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range found {
+			enrolled[id] = true
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return enrolled[id] }), nil
+}
+
 // AgentSeen finds an agent's name, and when any of its machines was last
 // seen, before its workspace is known. ErrNotFound where it has no machine.
 func (s *Store) AgentSeen(ctx context.Context, agentID string) (name string, lastSeen time.Time, err error) {

@@ -134,7 +134,12 @@ func isolationCases(a *Workspace, f foreign) map[string]func(*testing.T, context
 			notFound(t, a.InstanceConnected(ctx, Instance{ID: f.instance.ID, AgentID: f.agent.ID, ConnectedAt: noon, LastSeenAt: noon}))
 		},
 		"InstancesSeen": func(t T, ctx C) { must(t, a.InstancesSeen(ctx, []string{f.instance.ID}, noon)) },
-		"InstanceSeen":  func(t T, ctx C) { must(t, a.InstanceSeen(ctx, f.agent.ID, f.instance.ID, noon)) },
+		"InstancesAbsent": func(t T, ctx C) {
+			if ended, err := a.InstancesAbsent(ctx, []string{f.instance.ID}); err != nil || len(ended) != 1 {
+				t.Errorf("got %q, %v", ended, err)
+			}
+		},
+		"InstanceSeen": func(t T, ctx C) { must(t, a.InstanceSeen(ctx, f.agent.ID, f.instance.ID, noon)) },
 		"SetPresence": func(t T, ctx C) {
 			set, err := a.SetPresence(ctx, Presence{Run: someRun, Counter: 2, AgentID: f.agent.ID, InstanceID: f.instance.ID, ConnectedAt: noon})
 			if err != nil || set {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -288,6 +289,14 @@ func TestManyMachinesAreSeenAtOnce(t *testing.T) {
 		}
 		must(t, w.InstancesSeen(t.Context(), append(ids, first.ID), noon))
 		must(t, w.InstancesSeen(t.Context(), nil, noon))
+		ended, err := w.InstancesAbsent(t.Context(), append(ids, absent.ID))
+		must(t, err)
+		if len(ended) != 1+seenAtOnce || ended[0] != "ins_removed" || slices.Contains(ended, second.ID) {
+			t.Errorf("%d are not enrolled: %q", len(ended), ended)
+		}
+		if ended, err := w.InstancesAbsent(t.Context(), nil); err != nil || len(ended) != 0 {
+			t.Errorf("of none: %q, %v", ended, err)
+		}
 		stored := noon.Truncate(time.Microsecond)
 		for id, want := range map[string]time.Time{first.ID: stored, second.ID: stored.Add(time.Hour), absent.ID: {}} {
 			agent := plant.ID

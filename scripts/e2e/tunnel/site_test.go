@@ -76,11 +76,11 @@ func (d *directory) Disconnected(_ context.Context, agentID, instanceID string, 
 	return nil
 }
 
-func (d *directory) Seen(_ context.Context, _ string, _ []string, at time.Time) error {
+func (d *directory) Seen(_ context.Context, _ string, _ []string, at time.Time) ([]string, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.lastSeen = at
-	return nil
+	return nil, nil
 }
 
 func (d *directory) Explained(_ context.Context, agentID, instanceID string, r proto.OfflineReport) error {
