@@ -94,7 +94,6 @@ type Conn struct {
 	texts    [][]byte   // text messages that are to be sent
 	flushing bool       // a goroutine is sending
 	closed   bool
-	due      time.Time             // the write deadline that was set last
 	err      error                 // why nothing can be sent any more
 	cause    error                 // what ended the connection first, unless Close did
 	bye      []byte                // what Close says; nil: that this end goes away

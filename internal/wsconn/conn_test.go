@@ -109,6 +109,7 @@ func TestBytesArriveAsTheyWereWritten(t *testing.T) {
 // TestSmallWritesShareMessages: while a message is on its way, what is written
 // gathers.
 func TestSmallWritesShareMessages(t *testing.T) {
+	t.Parallel()
 	c, s, _ := pair(t)
 	client := wsconn.New(c, wsconn.Options{})
 	defer client.Close()
@@ -144,6 +145,7 @@ func TestSmallWritesShareMessages(t *testing.T) {
 }
 
 func TestHeldBytesLeaveWithTheNext(t *testing.T) {
+	t.Parallel()
 	c, s, _ := pair(t)
 	client := wsconn.New(c, wsconn.Options{})
 	defer client.Close()
@@ -205,6 +207,7 @@ func TestFullLineHoldsWritersBack(t *testing.T) {
 }
 
 func TestCloseSendsWhatIsPendingAndEndsInOrder(t *testing.T) {
+	t.Parallel()
 	client, server, _ := conns(t, wsconn.Options{})
 	if _, err := client.WriteHeld([]byte("last words")); err != nil {
 		t.Fatal(err)
@@ -223,6 +226,7 @@ func TestCloseSendsWhatIsPendingAndEndsInOrder(t *testing.T) {
 }
 
 func TestCloseWakesTheReader(t *testing.T) {
+	t.Parallel()
 	client, _, _ := conns(t, wsconn.Options{})
 	done := make(chan error, 1)
 	go func() {
@@ -240,6 +244,7 @@ func TestCloseWakesTheReader(t *testing.T) {
 }
 
 func TestCutConnectionIsNotAnOrderlyEnd(t *testing.T) {
+	t.Parallel()
 	client, server, network := conns(t, wsconn.Options{})
 	if _, err := client.Write([]byte("half")); err != nil {
 		t.Fatal(err)
@@ -312,6 +317,7 @@ func TestTextMessageIsAFault(t *testing.T) {
 // TestTextMessagesTravelBesideTheStream: each arrives whole and in its turn, and
 // the bytes around them as if there were none.
 func TestTextMessagesTravelBesideTheStream(t *testing.T) {
+	t.Parallel()
 	c, s, _ := pair(t)
 	var got []string
 	client := wsconn.New(c, wsconn.Options{})

@@ -20,6 +20,7 @@ import (
 
 // TestOtherEndHearsWhyAConnectionWasClosed.
 func TestOtherEndHearsWhyAConnectionWasClosed(t *testing.T) {
+	t.Parallel()
 	long := strings.Repeat("é", 100)
 	for _, c := range []struct {
 		say  func(*wsconn.Conn)

@@ -10,6 +10,7 @@ import (
 // TestSignsOfLifeKeepAConnection: an end that is never pinged, and has nothing
 // to say, is alive by its own signs. They are not taken for answers to a ping.
 func TestSignsOfLifeKeepAConnection(t *testing.T) {
+	t.Parallel()
 	const idle = time.Second
 	c, s, _ := pair(t)
 	client, server := wsconn.New(c, wsconn.Options{}), wsconn.New(s, wsconn.Options{IdleTimeout: idle, OnPong: func(rtt time.Duration) {
@@ -45,6 +46,7 @@ func TestSignsOfLifeKeepAConnection(t *testing.T) {
 // TestSignOfLifeIsLeftOutWhereSomethingWasSent: an idle tunnel, whose pings are
 // answered, has no more to send than the answers.
 func TestSignOfLifeIsLeftOutWhereSomethingWasSent(t *testing.T) {
+	t.Parallel()
 	c, s, _ := pair(t)
 	client := wsconn.New(c, wsconn.Options{})
 	defer client.Close()

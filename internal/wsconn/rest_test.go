@@ -32,14 +32,36 @@ type rested struct {
 	pongs atomic.Int32
 }
 
-// eachKind runs a test for connections without and with TLS.
-func eachKind(t *testing.T, test func(t *testing.T, secure bool)) {
-	t.Run("plain", func(t *testing.T) { test(t, false) })
-	t.Run("TLS", func(t *testing.T) { test(t, true) })
+// eachKind runs a test for connections without and with TLS, of which version
+// is; 0: without.
+func eachKind(t *testing.T, test func(t *testing.T, version uint16)) {
+	t.Run("plain", func(t *testing.T) { test(t, 0) })
+	t.Run("TLS 1.2", func(t *testing.T) { test(t, tls.VersionTLS12) })
+	t.Run("TLS 1.3", func(t *testing.T) { test(t, tls.VersionTLS13) })
 }
 
 // rests makes a connection whose relay's end rests, as the hub makes them.
-func rests(t *testing.T, secure bool, idle time.Duration) *rested {
+func rests(t *testing.T, version uint16, idle time.Duration) *rested {
+	t.Helper()
+	r := &rested{woken: make(chan struct{}), texts: make(chan string, 100)}
+	r.Conn, r.peer = restful(t, version, nil, wsconn.Options{
+		IdleTimeout: idle,
+		OnPong:      func(time.Duration) { r.pongs.Add(1) },
+		OnText: func(raw []byte) error {
+			if string(raw) == "nonsense" {
+				return errors.New("not understood")
+			}
+			r.texts <- string(raw)
+			return nil
+		},
+	})
+	r.Rest(func() { close(r.woken) })
+	return r
+}
+
+// restful makes a connection whose relay's end can rest, and has not yet; path
+// leads to an address. The other end answers pings.
+func restful(t *testing.T, version uint16, path func(to string) string, opts wsconn.Options) (end, peer *wsconn.Conn) {
 	t.Helper()
 	watcher := &wsconn.Watcher{}
 	type upgraded struct {
@@ -55,47 +77,41 @@ func rests(t *testing.T, secure bool, idle time.Duration) *rested {
 		}
 		accepted <- upgraded{ws, buffer}
 	}))
-	ws := dialRested(t, server, secure)
-	peer := wsconn.New(ws, wsconn.Options{})
-	go func() { _, _ = io.Copy(io.Discard, peer) }() // answers pings; ends with the connection
-	r := &rested{peer: peer, woken: make(chan struct{}), texts: make(chan string, 100)}
+	peer = wsconn.New(dialRested(t, server, version, path), wsconn.Options{})
+	go func() { _, _ = io.Copy(io.Discard, peer) }() // ends with the connection
 	a := <-accepted
-	r.Conn = wsconn.New(a.ws, wsconn.Options{
-		IdleTimeout: idle, Watcher: watcher, Buffer: a.buffer,
-		OnPong: func(time.Duration) { r.pongs.Add(1) },
-		OnText: func(raw []byte) error {
-			if string(raw) == "nonsense" {
-				return errors.New("not understood")
-			}
-			r.texts <- string(raw)
-			return nil
-		},
-	})
+	opts.Watcher, opts.Buffer = watcher, a.buffer
+	end = wsconn.New(a.ws, opts)
 	t.Cleanup(func() {
 		var closing sync.WaitGroup
 		closing.Go(func() { _ = peer.Close() })
-		closing.Go(func() { _ = r.Close() })
+		closing.Go(func() { _ = end.Close() })
 		closing.Wait()
 		server.Close()
 		if err := watcher.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	r.Rest(func() { close(r.woken) })
-	return r
+	return end, peer
 }
 
 // dialRested starts the server and connects to it.
-func dialRested(t *testing.T, server *httptest.Server, secure bool) *websocket.Conn {
+func dialRested(t *testing.T, server *httptest.Server, version uint16, path func(string) string) *websocket.Conn {
 	t.Helper()
-	if !secure {
+	dialer := websocket.Dialer{WriteBufferSize: wsconn.MaxMessage, WriteBufferPool: &wsconn.WriteBuffers{}}
+	scheme := "ws://"
+	if version > 0 {
+		server.StartTLS()
+		trust := server.Client().Transport.(*http.Transport).TLSClientConfig
+		dialer.TLSClientConfig, scheme = &tls.Config{RootCAs: trust.RootCAs, MaxVersion: version}, "wss://"
+	} else {
 		server.Start()
-		return dial(t, server.Listener.Addr().String())
 	}
-	server.StartTLS()
-	trust := server.Client().Transport.(*http.Transport).TLSClientConfig
-	dialer := websocket.Dialer{TLSClientConfig: &tls.Config{RootCAs: trust.RootCAs}, WriteBufferSize: wsconn.MaxMessage, WriteBufferPool: &wsconn.WriteBuffers{}}
-	ws, _, err := dialer.Dial("wss://"+server.Listener.Addr().String(), nil)
+	address := server.Listener.Addr().String()
+	if path != nil {
+		address = path(address)
+	}
+	ws, _, err := dialer.Dial(scheme+address, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,8 +132,9 @@ func TestRestingConnTakesInHeartbeatsAndTexts(t *testing.T) {
 	eachKind(t, restingConnTakesInHeartbeatsAndTexts)
 }
 
-func restingConnTakesInHeartbeatsAndTexts(t *testing.T, secure bool) {
-	r := rests(t, secure, 0)
+func restingConnTakesInHeartbeatsAndTexts(t *testing.T, version uint16) {
+	t.Parallel()
+	r := rests(t, version, 0)
 	var want int32
 	for n := range 30 {
 		text := strings.Repeat("x", n*40) // also longer than the read buffer
@@ -145,11 +162,11 @@ func restingConnTakesInHeartbeatsAndTexts(t *testing.T, secure bool) {
 
 func TestRestingConnsNeedNoGoroutines(t *testing.T) { eachKind(t, restingConnsNeedNoGoroutines) }
 
-func restingConnsNeedNoGoroutines(t *testing.T, secure bool) {
+func restingConnsNeedNoGoroutines(t *testing.T, version uint16) {
 	if runtime.GOOS != "linux" {
 		testkit.Missing(t, "Linux", "elsewhere a goroutine reads each")
 	}
-	one := rests(t, secure, 0)
+	one := rests(t, version, 0)
 	before := runtime.NumGoroutine()
 	one.Ping()
 	buffer := make([]byte, 1<<16)
@@ -168,9 +185,9 @@ func restingConnsNeedNoGoroutines(t *testing.T, secure bool) {
 // TestRestingConnIsWokenByData, of which nothing is lost, whatever was before it.
 func TestRestingConnIsWokenByData(t *testing.T) { eachKind(t, restingConnIsWokenByData) }
 
-func restingConnIsWokenByData(t *testing.T, secure bool) {
+func restingConnIsWokenByData(t *testing.T, version uint16) {
 	for n := range 6 {
-		r := rests(t, secure, 0)
+		r := rests(t, version, 0)
 		for range n % 4 {
 			r.peer.Ping()
 			if err := r.peer.SendText([]byte("hello")); err != nil {
@@ -191,13 +208,15 @@ func restingConnIsWokenByData(t *testing.T, secure bool) {
 		if len(r.texts) != n%4 {
 			t.Errorf("%d of %d texts came", len(r.texts), n%4)
 		}
+		go func() { _, _ = io.Copy(io.Discard, r) }() // hears the other end close
 	}
 }
 
 // TestRestingConnIsWokenByItsEnd, whoever brings it about.
 func TestRestingConnIsWokenByItsEnd(t *testing.T) { eachKind(t, restingConnIsWokenByItsEnd) }
 
-func restingConnIsWokenByItsEnd(t *testing.T, secure bool) {
+func restingConnIsWokenByItsEnd(t *testing.T, version uint16) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		end  func(*rested)
@@ -216,7 +235,7 @@ func restingConnIsWokenByItsEnd(t *testing.T, secure bool) {
 		}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := rests(t, secure, 300*time.Millisecond)
+			r := rests(t, version, 300*time.Millisecond)
 			c.end(r)
 			select {
 			case <-r.woken:

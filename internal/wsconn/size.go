@@ -49,8 +49,11 @@ func (s *messageSize) now() int { return int(s.bytes.Load()) }
 
 // sent takes in how long a message of n bytes took to leave. The kernel takes at
 // once what it has room for: that it takes long says that those before have not
-// left.
+// left. So a short one that is quick says nothing of longer ones.
 func (s *messageSize) sent(n int, took time.Duration) {
+	if n < s.now()/2 && took < longTime {
+		return
+	}
 	s.left += n
 	s.took += took
 	if s.left < manyBytes && s.took < longTime {

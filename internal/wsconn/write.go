@@ -3,14 +3,10 @@ package wsconn
 import (
 	"fmt"
 	"net"
-	"sync"
 	"time"
 
 	"github.com/gorilla/websocket"
 )
-
-// buffers are lent to connections that have something to send.
-var buffers = sync.Pool{New: func() any { return new([MaxMessage]byte) }}
 
 // urgency is what becomes of bytes once they are pending.
 type urgency int
@@ -45,9 +41,10 @@ func (c *Conn) write(p []byte, when urgency) (int, error) {
 			return total, net.ErrClosed
 		}
 		if c.pending == nil {
-			c.pending = buffers.Get().(*[MaxMessage]byte)[:0]
+			c.pending = lend(c.size.now())
 		}
-		n := min(len(p)-total, max(c.size.now()-len(c.pending), 0))
+		most := min(c.size.now(), cap(c.pending)) // it may have become more or less since
+		n := min(len(p)-total, max(most-len(c.pending), 0))
 		c.pending = append(c.pending, p[total:total+n]...)
 		total += n
 		if total == len(p) {
@@ -157,34 +154,23 @@ func (c *Conn) flushLocked() {
 		if ping && c.pinged.IsZero() {
 			c.pinged = time.Now()
 		}
-		began := time.Now()
-		deadline := c.deadline(began)
+		timeout := c.opts.WriteTimeout
+		if c.closed {
+			timeout = closeGrace
+		}
 		c.mu.Unlock()
 		c.changed.Broadcast()
-		err := c.send(batch, ping, pong, texts, deadline)
-		if len(batch) >= c.size.now()/2 { // a short one says nothing of longer ones
-			c.size.sent(len(batch), time.Since(began))
-		}
+		began := time.Now()
+		err := c.send(batch, ping, pong, texts, began.Add(timeout))
 		if batch != nil {
-			buffers.Put((*[MaxMessage]byte)(batch[:MaxMessage]))
+			c.size.sent(len(batch), time.Since(began))
+			giveBack(batch)
 		}
 		c.mu.Lock()
 		if err != nil {
 			c.fail(err)
 		}
 	}
-}
-
-// deadline is by when a message must have left whose sending begins now; mu is
-// held. It is moved only now and then: a timer would be set for each message.
-func (c *Conn) deadline(now time.Time) time.Time {
-	if c.closed {
-		return now.Add(closeGrace)
-	}
-	if due := now.Add(c.opts.WriteTimeout); due.Sub(c.due) > c.opts.WriteTimeout/16 {
-		c.due = due
-	}
-	return c.due
 }
 
 // send writes heartbeats first, so that a busy line does not look dead, and
@@ -230,7 +216,7 @@ func (c *Conn) fail(err error) {
 		c.cause = c.err
 	}
 	if c.pending != nil {
-		buffers.Put((*[MaxMessage]byte)(c.pending[:MaxMessage]))
+		giveBack(c.pending)
 		c.pending = nil
 	}
 	c.closeSocket() // wakes the reader, which reports the end
