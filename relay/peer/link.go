@@ -71,7 +71,7 @@ func newLink(p *Peers, r Relay) *link {
 		// where that relay says that it has none, or stops. It always says one or
 		// the other.
 		ExpectContinueTimeout:  hub.MaxWait + time.Minute,
-		MaxResponseHeaderBytes: 2 * maxHeader,
+		MaxResponseHeaderBytes: maxFields,
 	}
 	return l
 }

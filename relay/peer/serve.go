@@ -110,6 +110,10 @@ func (p *Peers) request(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer resp.Body.Close()
+	if size(resp.Header) > maxFields-headSize {
+		p.refuse(w, tooLong())
+		return
+	}
 	p.metrics.served("ok")
 	pass(w, resp)
 }
@@ -144,13 +148,16 @@ func incoming(r *http.Request, told *informer) (*http.Request, error) {
 // refuse answers with an error.
 func (p *Peers) refuse(w http.ResponseWriter, e *proto.Error) {
 	p.metrics.served(code(e))
-	if errors.Is(e, hub.ErrNotThere) {
-		told := *e
-		told.Reason, e = reasonNotThere, &told
+	told := *e
+	switch {
+	case errors.Is(e, hub.ErrNotThere):
+		told.Reason = reasonNotThere
+	case e.Reason == reasonNotThere: // an agent says so, which is no relay
+		told.Reason = ""
 	}
 	h := w.Header()
 	h["Date"], h["Content-Type"] = nil, nil
-	h[headerFailure] = []string{encode(e)}
+	h[headerFailure] = []string{encode(&told)}
 	w.WriteHeader(http.StatusOK)
 }
 
@@ -203,9 +210,18 @@ func pass(w http.ResponseWriter, resp *http.Response) {
 			return
 		}
 	}
+	proto.Strip(resp.Trailer) // an agent's: it must not speak as this relay
 	for name, values := range resp.Trailer {
 		h[http.TrailerPrefix+name] = values
 	}
+}
+
+// tooLong is the failure of a request whose answer has a header that can't be
+// sent on.
+func tooLong() *proto.Error {
+	return &proto.Error{Code: proto.CodeInternal, Outcome: proto.OutcomeSent,
+		Detail: "The application's answer has more header fields than can be sent on between relays.",
+		Hint:   "The application has acted on the request; have it answer with fewer header fields."}
 }
 
 // informer passes informational responses on to the other relay. Both it and the
@@ -217,11 +233,11 @@ type informer struct {
 	over bool
 }
 
-// Inform implements outbound.Informer.
+// Inform implements outbound.Informer. What is too long is lost, as it may be.
 func (i *informer) Inform(status int, h http.Header) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.over || status < http.StatusProcessing || status >= http.StatusOK {
+	if i.over || status < http.StatusProcessing || status >= http.StatusOK || size(h) > maxFields-headSize {
 		return
 	}
 	ours := i.w.Header()

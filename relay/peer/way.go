@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptrace"
@@ -126,6 +127,9 @@ func (x *exchange) outgoing() (*http.Request, error) {
 			return nil, fmt.Errorf("its method, URL or host holds a control character")
 		}
 		h[name] = []string{value}
+	}
+	if size(h) > maxHeader-headSize {
+		return nil, errors.New("its header is too long to be sent on to another relay")
 	}
 	out := &http.Request{
 		Method: http.MethodPost, URL: &url.URL{Scheme: "https", Host: x.link.relay.Address, Path: pathRequest},

@@ -11,6 +11,11 @@ const (
 	// maxHeader is the longest header of a request or of an answer, in bytes: that
 	// of an answer on a tunnel. Whoever reads it in the end takes less.
 	maxHeader = 1 << 20
+	// maxFields is the most that the header of an answer, its trailer or an
+	// informational response may take as HTTP/2 counts it; see size. The receiver
+	// ends the whole connection over more, with all that is under way on it. So the
+	// sender looks first: it is an application, or an agent, that chose the fields.
+	maxFields = 2 * maxHeader
 	// streamsAtOnce is how many requests one relay sends another at once. More
 	// wait as for a tunnel that is full.
 	streamsAtOnce = 1024
@@ -26,6 +31,20 @@ const (
 	// frame is the most that is read in one piece, in bytes: about a chunk of a tunnel.
 	frame = 64 << 10
 )
+
+// size is what fields take as HTTP/2 counts them (RFC 9113, section 6.5.2): 32
+// bytes each, beside name and value.
+func size(h http.Header) (n int) {
+	for name, values := range h {
+		for _, v := range values {
+			n += len(name) + len(v) + 32
+		}
+	}
+	return n
+}
+
+// headSize is room for the fields that are added on the way, the status among them.
+const headSize = 1 << 10
 
 // tuning is how HTTP/2 is spoken at both ends.
 func (p *Peers) tuning() *http.HTTP2Config {
