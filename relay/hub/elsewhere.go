@@ -19,9 +19,10 @@ import (
 // Package peer implements it.
 type Elsewhere interface {
 	// Way takes a place for one request at another relay, which says that it
-	// holds the agent, and which can be reached; nil: there is none. tried are
-	// relays that are of no use to the request any more.
-	Way(ctx context.Context, agentID string, tried []string) Way
+	// holds the agent, and which can be reached; nil: there is none, and full says
+	// so if that is for want of places alone. tried are relays that are of no use
+	// to the request any more.
+	Way(ctx context.Context, agentID string, tried []string) (way Way, full *Full)
 	// Reachable are those of the agents for which Way may find one now.
 	Reachable(ctx context.Context, agentIDs []string) []string
 	// Trouble is why a relay that holds the agent can't be reached; nil: as far
@@ -44,6 +45,12 @@ type Way interface {
 	// which that relay says, or shows, that it is no way to the agent now.
 	Send(req *http.Request, began time.Time) (*http.Response, *proto.Error)
 	Release()
+}
+
+// Full is a relay to which as many requests are on their way as may be at once.
+type Full struct {
+	Relay string
+	Limit int
 }
 
 // Trouble is a relay that holds an agent and can't be reached.
@@ -70,7 +77,32 @@ func (p *trip) way() Way {
 	if p.own || p.hub.opts.Elsewhere == nil || p.ctx.Err() != nil {
 		return nil
 	}
-	return p.hub.opts.Elsewhere.Way(p.ctx, p.agentID, p.tried)
+	var w Way
+	w, p.full = p.hub.opts.Elsewhere.Way(p.ctx, p.agentID, p.tried)
+	return w
+}
+
+// crammed is the failure of a request whose agent is connected to another relay,
+// on the way to which it found no place; nil: that is not what it lacks.
+func (h *Hub) crammed(p *trip) *proto.Error {
+	if p.full == nil {
+		return nil
+	}
+	// The caller's own time may be up, and what was so may not be any more.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), directoryTimeout)
+	defer cancel()
+	if len(h.opts.Elsewhere.Reachable(ctx, []string{p.agentID})) == 0 {
+		return nil
+	}
+	h.metrics.limited("relay")
+	facts := map[string]string{"agentId": p.agentID, "relay": p.full.Relay, "limit": strconv.Itoa(p.full.Limit), retryAfter: seconds(time.Second)}
+	name := "The agent"
+	if known, err := h.known(ctx, p.agentID); err == nil {
+		name, facts["agent"] = fmt.Sprintf("The agent %q", known.Name), known.Name
+	}
+	return &proto.Error{Code: proto.CodeTooManyRequests, Outcome: proto.OutcomeNotSent, Facts: facts,
+		Detail: fmt.Sprintf("%s is connected to another relay, %s, and as many requests as may be on their way to it there at once already are (%d).", name, p.full.Relay, p.full.Limit),
+		Hint:   "Send fewer requests at once."}
 }
 
 // absent is the failure of a request on an OwnRoad for which there is no tunnel.

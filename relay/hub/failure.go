@@ -28,6 +28,9 @@ func seconds(d time.Duration) string { return strconv.Itoa(int((d + time.Second 
 // offline is the failure of a request whose agent holds no tunnel. why is why
 // it was not waited for any longer, if that is not its own time.
 func (h *Hub) offline(p *trip, why string) *proto.Error {
+	if e := h.crammed(p); e != nil {
+		return e
+	}
 	e := &proto.Error{
 		Code: proto.CodeAgentOffline, Outcome: proto.OutcomeNotSent,
 		Detail: "The agent is not connected to this relay.",

@@ -29,6 +29,7 @@ type trip struct {
 	failed  []*tunnel   // on which it has failed
 	tried   []string    // relays that reach the agent, and are of no use to the request
 	tries   int         // how often it was sent
+	full    *Full       // why there was no way by another relay last; nil: not for want of places
 	last    *proto.Error
 	held    time.Duration // for a place on a tunnel, in all
 	waited  time.Duration // by the wait that has just ended; not in held yet

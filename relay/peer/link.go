@@ -46,6 +46,7 @@ type link struct {
 	leaving  bool  // the relay takes no more requests, while conn is up
 	why      error // why it is down; nil while it is being dialled for the first time
 	inFlight int
+	byAgent  map[string]int        // how many of those are requests for an agent
 	idle     chan struct{}         // closed when leaving and inFlight is 0
 	refuted  map[string]refutation // by agent
 }
@@ -57,7 +58,7 @@ type refutation struct {
 }
 
 func newLink(p *Peers, r Relay) *link {
-	l := &link{peers: p, relay: r, made: p.opts.Clock(), refuted: make(map[string]refutation)}
+	l := &link{peers: p, relay: r, made: p.opts.Clock(), byAgent: make(map[string]int), refuted: make(map[string]refutation)}
 	l.life, l.end = context.WithCancel(p.life)
 	l.http = &http.Transport{
 		DialContext:         (&net.Dialer{Timeout: dialTimeout}).DialContext,
@@ -219,22 +220,44 @@ func (l *link) up() bool {
 	return l.conn != nil && !l.leaving
 }
 
-// take takes a place for one request; nil: there is none.
-func (l *link) take() *http.ClientConn {
+// fullError: as many requests are on their way to the relay as may be at once.
+type fullError struct{ limit int }
+
+func (e *fullError) Error() string {
+	return fmt.Sprintf("%d requests are on their way to it, and no more may be", e.limit)
+}
+
+// take takes a place for one request, or with agentID "" for a question of this
+// relay's own. errNoLink, or *fullError.
+func (l *link) take(agentID string) (*http.ClientConn, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.conn == nil || l.leaving || l.conn.Reserve() != nil {
-		return nil
+	switch {
+	case l.conn == nil || l.leaving:
+		return nil, errNoLink
+	case agentID != "" && l.byAgent[agentID] >= mostForOne:
+		return nil, &fullError{mostForOne}
+	case l.conn.Reserve() == nil:
+	case l.conn.Err() != nil: // it has just ended
+		return nil, errNoLink
+	default:
+		return nil, &fullError{streamsAtOnce}
 	}
 	l.inFlight++
-	return l.conn
+	if agentID != "" {
+		l.byAgent[agentID]++
+	}
+	return l.conn, nil
 }
 
 // release gives a place back, once the request on it has ended.
-func (l *link) release() {
+func (l *link) release(agentID string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.inFlight--
+	if l.byAgent[agentID]--; l.byAgent[agentID] <= 0 {
+		delete(l.byAgent, agentID)
+	}
 	if l.leaving && l.inFlight == 0 {
 		close(l.idle)
 	}

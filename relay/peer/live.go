@@ -109,11 +109,11 @@ func (l *link) ask(ctx context.Context, path string, question, answer any) error
 	if err != nil {
 		return err
 	}
-	conn := l.take()
-	if conn == nil {
-		return errNoLink
+	conn, err := l.take("")
+	if err != nil {
+		return err
 	}
-	defer l.release()
+	defer l.release("")
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+l.relay.Address+path, bytes.NewReader(raw))

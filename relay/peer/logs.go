@@ -65,11 +65,11 @@ func (p *Peers) tail(reader *hub.LogReader, agentID, query string) {
 
 // tail hands on what the other relay says of the log, until that ends.
 func (l *link) tail(ctx context.Context, reader *hub.LogReader, query string) {
-	conn := l.take()
-	if conn == nil {
+	conn, err := l.take("")
+	if err != nil {
 		return
 	}
-	defer l.release()
+	defer l.release("")
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+l.relay.Address+pathLogs+query, nil)
 	if err != nil {
 		conn.Release()

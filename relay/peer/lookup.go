@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -30,7 +31,7 @@ type lookups struct {
 
 // lookup is where one agent is.
 type lookup struct {
-	asking sync.Mutex // held by who asks the store, for all who want to know
+	asking chan struct{} // holds one: who asks the store, for all who want to know
 
 	mu   sync.Mutex // guards the following
 	held []Holding
@@ -62,7 +63,7 @@ func (l *lookups) of(agentID string) *lookup {
 	}
 	one := l.known[agentID]
 	if one == nil {
-		one = &lookup{}
+		one = &lookup{asking: make(chan struct{}, 1)}
 		l.known[agentID] = one
 	}
 	return one
@@ -83,24 +84,28 @@ func (p *Peers) holdings(ctx context.Context, agentID string) []Holding {
 	if held, fresh := one.fresh(time.Now()); fresh {
 		return held
 	}
-	one.asking.Lock()
-	defer one.asking.Unlock()
+	select {
+	case one.asking <- struct{}{}:
+		defer func() { <-one.asking }()
+	case <-ctx.Done():
+	}
 	held, fresh := one.fresh(time.Now())
-	if fresh {
+	if fresh || ctx.Err() != nil {
 		return held
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	asking, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
-	found, err := p.opts.Roll.Holdings(ctx, []string{agentID})
+	found, err := p.opts.Roll.Holdings(asking, []string{agentID})
 	switch {
 	case err == nil:
 		held = p.believed(found)
-	case ctx.Err() == nil:
+	case ctx.Err() != nil: // the next one asks
+		return held
+	default:
 		p.log.Warn("relays that hold an agent can't be looked up", zap.String("agent", agentID), zap.Error(err))
 	}
-	if err == nil || ctx.Err() == nil {
-		one.set(held, time.Now())
-	}
+	// Also where the store does not answer: those behind must not each wait for it.
+	one.set(held, time.Now())
 	return held
 }
 
@@ -178,16 +183,20 @@ func (p *Peers) choices(agentID string, held []Holding, tried []string) []choice
 }
 
 // Way implements hub.Elsewhere.
-func (p *Peers) Way(ctx context.Context, agentID string, tried []string) hub.Way {
+func (p *Peers) Way(ctx context.Context, agentID string, tried []string) (_ hub.Way, full *hub.Full) {
 	if p.server == nil { // not serving yet
-		return nil
+		return nil, nil
 	}
 	for _, c := range p.choices(agentID, p.holdings(ctx, agentID), tried) {
-		if conn := c.link.take(); conn != nil {
-			return &way{link: c.link, conn: conn, agentID: agentID, counter: c.counter}
+		conn, err := c.link.take(agentID)
+		if err == nil {
+			return &way{link: c.link, conn: conn, agentID: agentID, counter: c.counter}, nil
+		}
+		if limit := (*fullError)(nil); errors.As(err, &limit) {
+			full = &hub.Full{Relay: c.link.relay.ID, Limit: limit.limit}
 		}
 	}
-	return nil
+	return nil, full
 }
 
 // Trouble implements hub.Elsewhere.

@@ -19,8 +19,9 @@
 //
 // Over a stream of its own, GET /v1/link, the listening end tells of agents that have
 // come, so that whoever waits for one elsewhere is served at once, of events for who
-// watches elsewhere, and that it is about to stop. It is the dialling end that closes then, once its last request is
-// answered: so none is on its way to a relay that is no longer there.
+// watches elsewhere, and that it is about to stop. It is the dialling end that closes
+// then, once its last request is answered: so none is on its way to a relay that is
+// no longer there.
 //
 // Package hub asks for a way to an agent that holds no tunnel here, by its
 // interface Elsewhere; package registry knows who holds whom, by Roll.

@@ -41,7 +41,7 @@ func (w *way) Relay() string { return w.link.relay.ID }
 // Release implements hub.Way.
 func (w *way) Release() {
 	w.conn.Release()
-	w.link.release()
+	w.link.release(w.agentID)
 }
 
 // exchange is one request sent on, to the end of its answer's body.
@@ -215,6 +215,6 @@ func (x *exchange) fail(e *proto.Error) *proto.Error {
 func (x *exchange) end() {
 	x.ended.Do(func() {
 		x.cancel()
-		x.link.release()
+		x.link.release(x.agentID)
 	})
 }

@@ -17,8 +17,11 @@ const (
 	// sender looks first: it is an application, or an agent, that chose the fields.
 	maxFields = 2 * maxHeader
 	// streamsAtOnce is how many requests one relay sends another at once. More
-	// wait as for a tunnel that is full.
+	// wait as for an agent that is away.
 	streamsAtOnce = 1024
+	// mostForOne is how many of those one agent may take up: as many as two of its
+	// machines work on at once. The rest is for the others.
+	mostForOne = streamsAtOnce * 3 / 4
 	// streamWindow is how much of a body may be under way, and lie unread at the
 	// receiver, on one stream, in bytes: 250 MB/s at a round trip of 2 ms, as
 	// there is between machines of one region. Worst, streamsAtOnce × streamWindow

@@ -3,15 +3,19 @@ package tunnel
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
+	"sallyport/agent/link"
 	"sallyport/internal/outbound"
+	"sallyport/internal/testkit"
 	"sallyport/proto"
 )
 
@@ -90,3 +94,55 @@ func TestHostileAgentHarmsOnlyItself(t *testing.T) {
 type hints struct{ n atomic.Int32 }
 
 func (h *hints) Inform(int, http.Header) { h.n.Add(1) }
+
+// TestOneAgentLeavesPlacesForOthers: of those that one relay has at another.
+func TestOneAgentLeavesPlacesForOthers(t *testing.T) {
+	const most = 768 // three quarters of 1024
+	app := target(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "here") })
+	a, b := newPair(t)
+	a.agent(a.dir.enrol("agt_1", "ins_1"), func(ctx context.Context, stream net.Conn) {
+		defer stream.Close()
+		_, _ = io.Copy(io.Discard, stream) // until the caller leaves
+	}, nil)
+	key := a.dir.enrol("agt_2", "ins_2")
+	a.agent(key, forwarding(t), func(o *link.Options) { o.Identity = link.Identity{AgentID: "agt_2", InstanceID: "ins_2", Key: key} })
+	a.awaitTunnels(2)
+	a.awaitMet(b)
+	ctx, cancel := context.WithCancel(t.Context())
+	var sending sync.WaitGroup
+	defer sending.Wait()
+	defer cancel()
+	for range most {
+		req := mustRequest(t, "POST", app.URL, nil).WithContext(ctx)
+		req.Header.Set(proto.HeaderWait, "300000")
+		sending.Go(func() { _, _ = b.hub.Road("agt_1").RoundTrip(req) })
+	}
+	testkit.Eventually(t, patience, "all are on their way to the other relay", func() error {
+		if n := b.figure("sallyport_peer_requests_in_flight"); n != most {
+			return fmt.Errorf("%v are", n)
+		}
+		return nil
+	})
+	for _, wait := range []string{"0", "300"} {
+		req := mustRequest(t, "POST", app.URL, nil)
+		req.Header.Set(proto.HeaderWait, wait)
+		_, err := b.hub.Road("agt_1").RoundTrip(req)
+		e := wantError(t, err, proto.CodeTooManyRequests, proto.OutcomeNotSent)
+		if !strings.Contains(e.Detail, "connected to another relay, rly_a, and as many requests") || e.Facts["limit"] != strconv.Itoa(most) || e.Facts["retryAfter"] != "1" {
+			t.Errorf("waiting %s ms: %s %v", wait, e, e.Facts)
+		}
+	}
+	resp, err := b.hub.Road("agt_2").RoundTrip(mustRequest(t, "POST", app.URL, nil))
+	if got := whole(resp, err); got != "here" {
+		t.Errorf("another agent: %q", got)
+	}
+	cancel()
+	sending.Wait()
+	resp, err = b.hub.Road("agt_2").RoundTrip(mustRequest(t, "POST", app.URL, nil))
+	if got := whole(resp, err); got != "here" {
+		t.Errorf("after all have left: %q", got)
+	}
+	if n := b.figure("sallyport_peer_requests_in_flight"); n != 0 {
+		t.Errorf("%v places are still taken", n)
+	}
+}
