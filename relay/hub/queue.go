@@ -67,15 +67,15 @@ func (h *Hub) take(a *agent, failed []*tunnel, desperate bool) *tunnel {
 }
 
 // survey finds the tunnel with the least to do that has a place, or says what
-// is lacking; with lackLife, the best of those that may be dead. Among equals it
-// is one with a stream at hand, so that the others stay at rest and no stream
-// has to be opened, whose first upload would wait for the agent's window; else
-// each in its turn. mu is held.
+// is lacking; with lackLife, the best of those that may be dead. Among equals, of
+// which none is much nearer, it is one with a stream at hand, so that the others
+// stay at rest and no stream has to be opened, whose first upload would wait for
+// the agent's window; else each in its turn. mu is held.
 func (h *Hub) survey(a *agent, failed []*tunnel) (*tunnel, lack) {
 	a.next++
 	var best, doubtful *tunnel
-	lives, silent, spent, paused, warm := false, false, false, false, false
-	least, leastDoubtful := h.opts.MaxStreams, h.opts.MaxStreams
+	lives, silent, spent, paused := false, false, false, false
+	bestSo, leastDoubtful := standing{load: h.opts.MaxStreams}, h.opts.MaxStreams
 	for i := range a.tunnels {
 		t := a.tunnels[(a.next+i)%len(a.tunnels)]
 		load, retired := t.busy()
@@ -92,8 +92,8 @@ func (h *Hub) survey(a *agent, failed []*tunnel) (*tunnel, lack) {
 			}
 		default:
 			lives = true
-			if kept := t.kept.any(); load < least || load == least && kept && !warm {
-				best, least, warm = t, load, kept
+			if s := (standing{load, t.kept.any(), t.latency()}); load < h.opts.MaxStreams && s.better(bestSo) {
+				best, bestSo = t, s
 			}
 		}
 	}
