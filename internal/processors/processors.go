@@ -6,7 +6,10 @@
 //
 // It is about few requests at a time, and about many on a machine that has no
 // processor to spare. One that is under load has all its processors after a
-// tenth of a second.
+// tenth of a second, or after a second where it did nothing before. The load is
+// the time that the process was given: where other programs take most of what
+// the machine has, it can want more and not show it, as anything that runs on
+// one processor; GOMAXPROCS is for that.
 package processors
 
 import (
@@ -38,7 +41,8 @@ const (
 
 // Follow chooses the number of processors by the load until stop is called. It
 // begins with all that Go would use (see runtime.GOMAXPROCS), which counts what a
-// container may have. GOMAXPROCS in the environment takes its place.
+// container may have, and ends with it. GOMAXPROCS in the environment takes its
+// place.
 func Follow(log *zap.Logger) (stop func()) {
 	if os.Getenv("GOMAXPROCS") != "" || runtime.GOMAXPROCS(0) == 1 {
 		return func() {}

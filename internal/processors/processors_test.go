@@ -48,6 +48,7 @@ func TestChoice(t *testing.T) {
 }
 
 func TestNumberFollowsTheLoad(t *testing.T) {
+	runtime.SetDefaultGOMAXPROCS() // go test -cpu has its own
 	all := runtime.GOMAXPROCS(0)
 	if all == 1 {
 		t.Skip("this machine has one processor")
