@@ -44,6 +44,7 @@ type link struct {
 	mu       sync.Mutex // guards the following
 	conn     *http.ClientConn
 	leaving  bool  // the relay takes no more requests, while conn is up
+	retired  bool  // another link has taken its place
 	why      error // why it is down; nil while it is being dialled for the first time
 	inFlight int
 	byAgent  map[string]int        // how many of those are requests for an agent
@@ -233,7 +234,7 @@ func (l *link) take(agentID string) (*http.ClientConn, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
-	case l.conn == nil || l.leaving:
+	case l.conn == nil || l.leaving || l.retired:
 		return nil, errNoLink
 	case agentID != "" && l.byAgent[agentID] >= mostForOne:
 		return nil, &fullError{mostForOne}
@@ -258,8 +259,21 @@ func (l *link) release(agentID string) {
 	if l.byAgent[agentID]--; l.byAgent[agentID] <= 0 {
 		delete(l.byAgent, agentID)
 	}
+	if l.retired && len(l.byAgent) == 0 {
+		l.end()
+	}
 	if l.leaving && l.inFlight == 0 {
 		close(l.idle)
+	}
+}
+
+// retire ends the link once its last request is answered. It may have been made anew
+// to the run that the link in its place is meant for, before that was known.
+func (l *link) retire() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.retired = true; len(l.byAgent) == 0 {
+		l.end()
 	}
 }
 
@@ -268,7 +282,7 @@ func (l *link) release(agentID string) {
 func (l *link) useful(agentID string, counter int64) (inFlight int, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.conn == nil || l.leaving {
+	if l.conn == nil || l.leaving || l.retired {
 		return 0, false
 	}
 	if said, refuted := l.refuted[agentID]; refuted {

@@ -223,7 +223,7 @@ func (p *Peers) linkTo(r Relay) *link {
 		return nil
 	}
 	if l != nil {
-		l.end()
+		l.retire()
 		delete(p.links, r.ID)
 	}
 	if r.Address == "" {

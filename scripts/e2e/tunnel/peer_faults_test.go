@@ -286,6 +286,48 @@ func (r *relay) enrolledBy(next *relay) *site {
 	return s
 }
 
+// TestNewsOfTheNextRunCutsNoRequest: a relay that was started anew is dialled again
+// at its address before the others know that it is another run.
+func TestNewsOfTheNextRunCutsNoRequest(t *testing.T) {
+	reached, finish := make(chan struct{}), make(chan struct{})
+	app := target(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			close(reached)
+			<-finish
+		}
+		_, _ = io.WriteString(w, "here")
+	})
+	a, b := newPair(t)
+	a.enrolled()
+	a.awaitMet(b)
+	slow := make(chan string, 1)
+	go func() {
+		resp, err := b.send(t.Context(), "POST", app.URL+"/slow", nil)
+		slow <- whole(resp, err)
+	}()
+	<-reached
+	known := a.peering.roll
+	known.mu.Lock()
+	next := known.relays["rly_a"]
+	next.Epoch++
+	known.relays["rly_a"] = next
+	known.mu.Unlock()
+	testkit.Eventually(t, patience, "a new link has taken the place of the other", func() error {
+		if n := b.figure("sallyport_peer_requests_in_flight"); n != 0 {
+			return fmt.Errorf("%v requests on it", n)
+		}
+		return nil
+	})
+	resp, err := b.send(t.Context(), "POST", app.URL, nil)
+	if got := whole(resp, err); got != "here" {
+		t.Errorf("by the new one: %q", got)
+	}
+	close(finish)
+	if got := <-slow; got != "here" {
+		t.Errorf("by the old one: %q", got)
+	}
+}
+
 func TestRevokedMachineIsShownOutByEveryRelay(t *testing.T) {
 	a, b := newPair(t)
 	a.enrolled()
