@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,6 +24,10 @@ type Tab struct {
 	base string
 	// Asked receives each dialog that the page opened.
 	Asked chan page.DialogType
+	// disturbed is how often the browser gave a request up because the machine's
+	// network had changed, which it does even at loopback: other tests make and
+	// remove network interfaces. That is no fault of the page.
+	disturbed atomic.Int64
 }
 
 // NewTab opens a browser for the pages below base, such as
@@ -64,6 +69,10 @@ func (tb *Tab) complain() {
 		if strings.Contains(fmt.Sprint(m), "Cross-Origin-Opener-Policy header has been ignored") {
 			continue // a test's relay is not always at loopback, nor under https
 		}
+		if strings.Contains(fmt.Sprint(m), "net::ERR_NETWORK_CHANGED") {
+			tb.disturbed.Add(1)
+			continue
+		}
 		if m.Type == "error" && tb.ctx.Err() == nil {
 			tb.t.Errorf("the browser's console: %v", m)
 		}
@@ -83,10 +92,16 @@ func (tb *Tab) Do(steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// Open goes to a path.
+// Open goes to a path, and once more where the browser was disturbed meanwhile.
 func (tb *Tab) Open(path string) {
 	tb.t.Helper()
-	tb.Do(chromedp.Navigate(tb.base + path))
+	for range 5 {
+		before := tb.disturbed.Load()
+		tb.Do(chromedp.Navigate(tb.base + path))
+		if tb.disturbed.Load() == before {
+			return
+		}
+	}
 }
 
 // Text is what an element shows, "" where there is none.
