@@ -96,16 +96,18 @@ func config(opts Options) *yamux.Config {
 const (
 	leastWindow = 256 << 10
 	shortWindow = 1 << 20
-	mostWindow  = 16 << 20
+	mostWindow  = 32 << 20
 )
 
 // windowRate is the rate that one stream should reach on any path, in bytes a
-// second: its rate is at most window/RTT.
-const windowRate = 200 << 20
+// second: its rate is at most window/RTT, and half of that where the other end
+// waits at the end of each window: yamux announces what was read once it is half
+// a window. So it is more than a path should need.
+const windowRate = 300 << 20
 
 // Window is how much a stream may be sent before its reader has read any of
 // it. A short path needs little, and a large window there only makes a queue
-// behind which small requests wait; 80 ms need 16 MiB.
+// behind which small requests wait; 80 ms need 32 MiB.
 func Window(rtt time.Duration) uint32 {
 	if rtt <= 0 {
 		return mostWindow

@@ -71,8 +71,8 @@ func TestWindowFollowsTheRoundTrip(t *testing.T) {
 		rtt  time.Duration
 		want uint32
 	}{
-		{0, 16 << 20}, {100 * time.Microsecond, 1 << 20}, {time.Millisecond, 1 << 20}, {5 * time.Millisecond, 1 << 20},
-		{20 * time.Millisecond, 4 << 20}, {80 * time.Millisecond, 16 << 20}, {time.Second, 16 << 20},
+		{0, 32 << 20}, {100 * time.Microsecond, 1 << 20}, {time.Millisecond, 1 << 20}, {5 * time.Millisecond, 2 << 20},
+		{20 * time.Millisecond, 8 << 20}, {80 * time.Millisecond, 32 << 20}, {time.Second, 32 << 20},
 	} {
 		if got := mux.Window(c.rtt); got != c.want {
 			t.Errorf("%s: %d KiB, want %d", c.rtt, got>>10, c.want>>10)

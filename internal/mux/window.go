@@ -6,7 +6,7 @@ import (
 )
 
 // Budget bounds what all sessions of a process may hold unread beyond the least
-// window of each stream. A path of 80 ms needs windows of 16 MiB; two hundred
+// window of each stream. A path of 80 ms needs windows of 32 MiB; two hundred
 // callers who stop reading must not cost two hundred times that. Nil is a
 // budget without end.
 type Budget struct {

@@ -109,8 +109,8 @@ type Hub struct {
 }
 
 // unreadAnswers is what answers may take beyond 256 KiB each, in bytes, while
-// their callers do not read them: the one that needs most, 16 MiB over a path
-// of 80 ms, is an eighth of it.
+// their callers do not read them. One begins with an eighth of it at most, where
+// its path is long, and has as much again once it is read.
 const unreadAnswers = 128 << 20
 
 // New makes a Hub, which begins to accept tunnels at once.
