@@ -13,7 +13,10 @@ import (
 	"sallyport/relay/hub"
 )
 
-func TestDirectoryIsToldNowAndThenWhoIsConnected(t *testing.T) {
+// noting is a stand that soon tells the directory of the machine that has
+// connected, with two tunnels.
+func noting(t *testing.T) *stand {
+	t.Helper()
 	s := newStand(t, func(o *hub.Options) { o.NoteEvery = 20 * time.Millisecond })
 	for slot := range 2 {
 		hello := s.hello()
@@ -22,6 +25,11 @@ func TestDirectoryIsToldNowAndThenWhoIsConnected(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	return s
+}
+
+func TestDirectoryIsToldNowAndThenWhoIsConnected(t *testing.T) {
+	s := noting(t)
 	testkit.Eventually(t, 5*time.Second, "the instance is noted, once for both of its tunnels", func() error {
 		s.roll.mu.Lock()
 		defer s.roll.mu.Unlock()
@@ -35,14 +43,7 @@ func TestDirectoryIsToldNowAndThenWhoIsConnected(t *testing.T) {
 // TestMachineWhoseEnrolmentHasEndedIsShownOut: the relay at which it was removed
 // may not have reached this one.
 func TestMachineWhoseEnrolmentHasEndedIsShownOut(t *testing.T) {
-	s := newStand(t, func(o *hub.Options) { o.NoteEvery = 20 * time.Millisecond })
-	for slot := range 2 {
-		hello := s.hello()
-		hello.Slot = slot
-		if err := s.shake(t, s.dial(t), hello); err != nil {
-			t.Fatal(err)
-		}
-	}
+	s := noting(t)
 	testkit.Eventually(t, patience, "it is noted", func() error {
 		s.roll.mu.Lock()
 		defer s.roll.mu.Unlock()

@@ -98,18 +98,5 @@ func (p *Peers) tellLogs(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	reader := p.hub.FollowLogs(query.Get("agent"), query.Get("instance"), query.Get("level"))
 	defer reader.Close()
-	lines := json.NewEncoder(w)
-	flush := http.NewResponseController(w).Flush
-	for err := flush(); err == nil; {
-		select {
-		case <-r.Context().Done():
-			return
-		case <-p.callers.over():
-			return
-		case n := <-reader.C:
-			if err = lines.Encode(n); err == nil {
-				err = flush()
-			}
-		}
-	}
+	tell(w, r, reader.C, p.callers.over())
 }

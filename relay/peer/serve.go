@@ -71,11 +71,19 @@ func (p *Peers) call(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer p.callers.leave(news)
+	tell(w, r, news, nil)
+}
+
+// tell sends news on as they come, a line of JSON each, until the other relay has
+// gone or it is over.
+func tell[T any](w http.ResponseWriter, r *http.Request, news <-chan T, over <-chan struct{}) {
 	lines := json.NewEncoder(w)
 	flush := http.NewResponseController(w).Flush
 	for err := flush(); err == nil; {
 		select {
 		case <-r.Context().Done():
+			return
+		case <-over:
 			return
 		case n := <-news:
 			if err = lines.Encode(n); err == nil {

@@ -75,7 +75,7 @@ func TestRelayBehindALoadBalancer(t *testing.T) {
 			app := &application{events: make(chan string), silent: make(chan struct{})}
 			s := newStage(t, start, idle, "", app)
 			t.Run("requests and bodies pass", s.bodiesPass)
-			t.Run("events pass as they happen", func(t *testing.T) { s.eventsPass(t, app) })
+			t.Run("events pass as they happen", func(t *testing.T) { s.eventsPass(t, app.events) })
 			t.Run("the client's address is believed from the balancer alone", s.clientAddress)
 			t.Run("the balancer's own errors are told from ours", s.errorsAreToldApart)
 			t.Run("heartbeats keep tunnels past the idle time-out", s.tunnelsStay)
@@ -106,7 +106,10 @@ func (s *stage) bodiesPass(t *testing.T) {
 	}
 }
 
-func (s *stage) eventsPass(t *testing.T, app *application) {
+// eventsPass has an application send three events, of which none follows before
+// the one ahead of it has arrived, and leaves.
+func (s *stage) eventsPass(t *testing.T, events chan<- string) {
+	t.Helper()
 	req := s.request("GET", "/events", nil)
 	begun := make(chan *http.Response, 1)
 	go func() {
@@ -116,7 +119,7 @@ func (s *stage) eventsPass(t *testing.T, app *application) {
 		}
 		begun <- resp
 	}()
-	app.events <- "first" // with it comes the header of the answer
+	events <- "first" // with it comes the header of the answer
 	resp := <-begun
 	if resp == nil {
 		return
@@ -125,9 +128,8 @@ func (s *stage) eventsPass(t *testing.T, app *application) {
 	lines := bufio.NewScanner(resp.Body)
 	for _, want := range []string{"first", "second", "third"} {
 		if want != "first" {
-			app.events <- want
+			events <- want
 		}
-		// Nothing follows before this one has arrived.
 		for lines.Scan() && lines.Text() == "" {
 		}
 		if lines.Text() != "data: "+want {

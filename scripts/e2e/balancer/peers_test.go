@@ -15,7 +15,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
 	"sallyport/internal/testkit"
@@ -207,7 +206,10 @@ func TestRelayReachesAgentsOfTheOther(t *testing.T) {
 			}
 		}
 	})
-	t.Run("events pass as they happen, and who leaves ends them", func(t *testing.T) { there.eventsComeAndEnd(t, app) })
+	t.Run("events pass as they happen, and who leaves ends them", func(t *testing.T) {
+		there.eventsPass(t, app.events)
+		app.wantCancelled(t, "/events")
+	})
 	t.Run("who leaves ends what the application works on", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		req := there.request("POST", "/hang", strings.NewReader("x")).WithContext(ctx)
@@ -252,39 +254,6 @@ func TestRelayReachesAgentsOfTheOther(t *testing.T) {
 	}
 }
 
-func (s *stage) eventsComeAndEnd(t *testing.T, app *workshop) {
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	req := s.request("GET", "/events", nil).WithContext(ctx)
-	begun := make(chan *http.Response, 1)
-	go func() {
-		resp, err := s.api.HTTP.Do(req)
-		if err != nil {
-			t.Error(err)
-		}
-		begun <- resp
-	}()
-	app.events <- "first" // with it comes the header of the answer
-	resp := <-begun
-	if resp == nil {
-		return
-	}
-	defer resp.Body.Close()
-	lines := bufio.NewScanner(resp.Body)
-	for _, want := range []string{"first", "second", "third"} {
-		if want != "first" {
-			app.events <- want
-		}
-		for lines.Scan() && lines.Text() == "" {
-		}
-		if lines.Text() != "data: "+want {
-			t.Fatalf("got %q, %v; want %s", lines.Text(), lines.Err(), want)
-		}
-	}
-	cancel()
-	app.wantCancelled(t, "/events")
-}
-
 // TestRelaysStopWhileTheOtherReachesTheirAgents: the load goes to one relay, the
 // agent is at the other, which is stopped in order: it moves, and no request fails.
 func TestRelaysStopWhileTheOtherReachesTheirAgents(t *testing.T) {
@@ -327,10 +296,7 @@ func TestRelayIsKilledWhileTheOtherReachesItsAgents(t *testing.T) {
 	s.awaitMet()
 	load := s.at(b).load(t, b.api.HTTP, 8)
 	load.await(t, 200)
-	if err := a.process.Signal(syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	<-a.process.Done()
+	a.kill(t)
 	s.awaitTunnels(2)
 	load.await(t, 100)
 	failures := load.finish()

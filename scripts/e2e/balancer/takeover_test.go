@@ -82,10 +82,7 @@ func TestKilledRelayIsTakenOverFrom(t *testing.T) {
 	load := s.load(t, s.api.HTTP, 4)
 	load.await(t, 50)
 	s.bringUp(heir)
-	if err := dead.process.Signal(syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	<-dead.process.Done()
+	dead.kill(t)
 	s.awaitTunnels(2)
 	load.await(t, 100)
 	failures := load.finish()
@@ -109,6 +106,15 @@ func TestKilledRelayIsTakenOverFrom(t *testing.T) {
 	}
 	<-s.agent.Done()
 	s.wantStatus(t, heir, "offline")
+}
+
+// kill ends a relay without a word.
+func (r *relay) kill(t *testing.T) {
+	t.Helper()
+	if err := r.process.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	<-r.process.Done()
 }
 
 // bringUp starts a relay and waits until HAProxy sends requests to it.

@@ -44,6 +44,15 @@ func (r *relay) logging(instanceID string, remote bool) (*logs.Logs, *site) {
 // and again meanwhile.
 func until(t *testing.T, r *hub.LogReader, l *logs.Logs, instanceID, text string) {
 	t.Helper()
+	logUntil(t, r, func() { l.Logger().Warn(text) }, fmt.Sprintf("%q of %s", text, instanceID), func(n hub.LogNews, line proto.LogLine) bool {
+		return n.InstanceID == instanceID && strings.Contains(line.Message, text)
+	})
+}
+
+// logUntil reads until a line is the one that is wanted, and logs again and again
+// meanwhile.
+func logUntil(t *testing.T, r *hub.LogReader, log func(), what string, wanted func(hub.LogNews, proto.LogLine) bool) {
+	t.Helper()
 	timeout := time.After(patience)
 	again := time.NewTicker(50 * time.Millisecond)
 	defer again.Stop()
@@ -51,14 +60,14 @@ func until(t *testing.T, r *hub.LogReader, l *logs.Logs, instanceID, text string
 		select {
 		case n := <-r.C:
 			for _, line := range n.Lines {
-				if n.InstanceID == instanceID && strings.Contains(line.Message, text) {
+				if wanted(n, line) {
 					return
 				}
 			}
 		case <-again.C:
-			l.Logger().Warn(text)
+			log()
 		case <-timeout:
-			t.Fatalf("no line %q of %s", text, instanceID)
+			t.Fatalf("no line: %s", what)
 		}
 	}
 }

@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"sallyport/agent/logs"
 	"sallyport/internal/testkit"
 	"sallyport/proto"
 	"sallyport/relay/event"
@@ -127,37 +126,11 @@ func TestFailuresAreToldAsByATunnel(t *testing.T) {
 }
 
 func TestCancellationReachesTheApplicationByAnotherRelay(t *testing.T) {
-	reached, cancelled := make(chan struct{}, 1), make(chan struct{}, 1)
-	app := target(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/body" {
-			w.WriteHeader(http.StatusOK)
-			_ = http.NewResponseController(w).Flush()
-		}
-		reached <- struct{}{}
-		<-r.Context().Done()
-		cancelled <- struct{}{}
-	})
+	app := newUnending(t)
 	a, b := newPair(t)
 	a.enrolled()
 	a.awaitMet(b)
-	for _, path := range []string{"/header", "/body"} {
-		ctx, cancel := context.WithCancel(t.Context())
-		go func() { <-reached; cancel() }()
-		resp, err := b.send(ctx, "GET", app.URL+path, nil)
-		if err == nil {
-			_, err = io.ReadAll(resp.Body)
-			_ = resp.Body.Close()
-			wantError(t, err, proto.CodeCanceled, proto.OutcomeSent)
-		} else {
-			wantError(t, err, proto.CodeCanceled, proto.OutcomeUnknown)
-		}
-		select {
-		case <-cancelled:
-		case <-time.After(patience):
-			t.Fatalf("%s: the application still works on it", path)
-		}
-		cancel()
-	}
+	app.wantCancellations(t, b)
 	awaitIdle(t, a)
 }
 
@@ -279,7 +252,12 @@ func TestLogOfAMachineIsFollowedAtEveryRelay(t *testing.T) {
 	until(t, reader, here, "ins_2", "second")
 	at := a.peering.peers.FollowLogs("agt_1", "ins_2", "error")
 	defer at.Close()
-	errorUntil(t, at, here, "grave")
+	logUntil(t, at, func() { here.Logger().Error("grave") }, "an error", func(n hub.LogNews, line proto.LogLine) bool {
+		if line.Level != "error" || n.InstanceID != "ins_2" {
+			t.Errorf("unasked: %+v", n)
+		}
+		return line.Message == "grave"
+	})
 
 	// The relay that is asked stops: that ends nobody else's reading.
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -288,32 +266,6 @@ func TestLogOfAMachineIsFollowedAtEveryRelay(t *testing.T) {
 		t.Error(err)
 	}
 	until(t, reader, here, "ins_2", "third")
-}
-
-// errorUntil reads until an error has come, which is logged again and again
-// meanwhile.
-func errorUntil(t *testing.T, r *hub.LogReader, l *logs.Logs, text string) {
-	t.Helper()
-	timeout := time.After(patience)
-	again := time.NewTicker(50 * time.Millisecond)
-	defer again.Stop()
-	for {
-		select {
-		case n := <-r.C:
-			for _, line := range n.Lines {
-				if line.Level != "error" || n.InstanceID != "ins_2" {
-					t.Errorf("unasked: %+v", n)
-				}
-				if line.Message == text {
-					return
-				}
-			}
-		case <-again.C:
-			l.Logger().Error(text)
-		case <-timeout:
-			t.Fatalf("no line %q", text)
-		}
-	}
 }
 
 // TestWhoWatchesSeesWhatHappensAtOtherRelays: once each, and not back again.

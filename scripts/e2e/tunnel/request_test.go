@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -215,22 +216,41 @@ type zeros struct{}
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
 func TestCancellationReachesTheApplication(t *testing.T) {
-	reached, cancelled := make(chan struct{}, 1), make(chan struct{}, 1)
-	app := target(t, func(w http.ResponseWriter, r *http.Request) {
+	app := newUnending(t)
+	r := newRelay(t, false)
+	r.enrolled()
+	app.wantCancellations(t, r)
+	awaitIdle(t, r)
+}
+
+// unending is an application that works for as long as its caller waits: for the
+// header of its answer or, at /body, for the rest.
+type unending struct {
+	*httptest.Server
+	reached, cancelled chan struct{}
+}
+
+func newUnending(t *testing.T) *unending {
+	u := &unending{reached: make(chan struct{}, 1), cancelled: make(chan struct{}, 1)}
+	u.Server = target(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/body" {
 			w.WriteHeader(http.StatusOK)
 			_ = http.NewResponseController(w).Flush()
 		}
-		reached <- struct{}{}
+		u.reached <- struct{}{}
 		<-r.Context().Done()
-		cancelled <- struct{}{}
+		u.cancelled <- struct{}{}
 	})
-	r := newRelay(t, false)
-	r.enrolled()
+	return u
+}
+
+// wantCancellations gives up requests that were sent by r, at either stage.
+func (u *unending) wantCancellations(t *testing.T, r *relay) {
+	t.Helper()
 	for _, path := range []string{"/header", "/body"} {
 		ctx, cancel := context.WithCancel(t.Context())
-		go func() { <-reached; cancel() }()
-		resp, err := r.send(ctx, "GET", app.URL+path, nil)
+		go func() { <-u.reached; cancel() }()
+		resp, err := r.send(ctx, "GET", u.URL+path, nil)
 		if err == nil {
 			_, err = io.ReadAll(resp.Body)
 			_ = resp.Body.Close()
@@ -239,13 +259,12 @@ func TestCancellationReachesTheApplication(t *testing.T) {
 			wantError(t, err, proto.CodeCanceled, proto.OutcomeUnknown)
 		}
 		select {
-		case <-cancelled:
+		case <-u.cancelled:
 		case <-time.After(patience):
 			t.Fatalf("%s: the application still works on it", path)
 		}
 		cancel()
 	}
-	awaitIdle(t, r)
 }
 
 func TestAgentsOwnErrorsComeBackTyped(t *testing.T) {

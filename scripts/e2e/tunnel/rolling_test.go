@@ -1,11 +1,8 @@
 package tunnel
 
 import (
-	"fmt"
 	"io"
-	"net/http"
 	"strings"
-	"sync"
 	"testing"
 
 	"sallyport/agent/link"
@@ -15,15 +12,7 @@ import (
 // agent are restarted in turn under a load of POSTs. Each must be answered, and
 // each must have reached the application exactly once.
 func TestNothingIsDroppedOrDoubledWhileMachinesComeAndGo(t *testing.T) {
-	var mu sync.Mutex
-	seen := map[string]int{}
-	app := target(t, func(w http.ResponseWriter, r *http.Request) {
-		id, _ := io.ReadAll(r.Body)
-		mu.Lock()
-		seen[string(id)]++
-		mu.Unlock()
-		_, _ = w.Write(id)
-	})
+	load := newPosts(t)
 	r := newRelay(t, false)
 	keys := map[string]func() *site{}
 	for _, instance := range []string{"ins_1", "ins_2"} {
@@ -35,33 +24,7 @@ func TestNothingIsDroppedOrDoubledWhileMachinesComeAndGo(t *testing.T) {
 	first, second := keys["ins_1"](), keys["ins_2"]()
 	r.awaitTunnels(4)
 
-	stop := make(chan struct{})
-	var posting sync.WaitGroup
-	sent := make([]int, 4)
-	for worker := range sent {
-		posting.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				id := fmt.Sprintf("%d-%d", worker, sent[worker])
-				sent[worker]++
-				resp, err := r.send(t.Context(), "POST", app.URL, strings.NewReader(id))
-				if err != nil {
-					t.Errorf("%s: %v", id, err)
-					return
-				}
-				got, err := io.ReadAll(resp.Body)
-				_ = resp.Body.Close()
-				if err != nil || string(got) != id {
-					t.Errorf("%s: %q, %v", id, got, err)
-					return
-				}
-			}
-		})
-	}
+	load.begin(r, func(text string) io.Reader { return strings.NewReader(text) })
 	for range 5 {
 		first.stop()
 		r.awaitTunnels(2) // the old ones are gone from the relay, too
@@ -72,20 +35,5 @@ func TestNothingIsDroppedOrDoubledWhileMachinesComeAndGo(t *testing.T) {
 		second = keys["ins_2"]()
 		r.awaitTunnels(4)
 	}
-	close(stop)
-	posting.Wait()
-	mu.Lock()
-	defer mu.Unlock()
-	total := 0
-	for _, n := range sent {
-		total += n
-	}
-	if len(seen) != total {
-		t.Errorf("%d were sent, %d arrived", total, len(seen))
-	}
-	for id, n := range seen {
-		if n != 1 {
-			t.Errorf("%s arrived %d times", id, n)
-		}
-	}
+	load.end()
 }
