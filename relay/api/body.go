@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -50,7 +51,7 @@ func readBody(w http.ResponseWriter, r *http.Request) *Problem {
 	}
 	r.Body = io.NopCloser(bytes.NewReader(text))
 	r.ContentLength = int64(len(text))
-	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") && bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) {
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") && (bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) || json.Valid(text)) {
 		// curl -d calls everything a form by itself; what it sent here is
 		// meant as JSON, and other sites' forms do not get past the edge.
 		r.Header.Set("Content-Type", "application/json")

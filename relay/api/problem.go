@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -137,6 +138,9 @@ func ownProblems(ctx huma.Context, _ string, body any) (any, error) {
 			p = invalid(p.Errors)
 		case e.Detail == "request body is required":
 			p.Detail = "This call needs a JSON document as its body."
+		}
+		if strings.HasPrefix(strings.ToLower(p.Detail), huma.ErrUnknownContentType.Error()) {
+			p.Hint = "Send JSON, with Content-Type: application/json."
 		}
 		p.RequestID = edge.RequestID(ctx.Context())
 		ctx.SetHeader("Content-Type", "application/problem+json")

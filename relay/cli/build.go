@@ -74,6 +74,9 @@ func build(ctx context.Context, c *config.Config, at listeners, log *zap.Logger)
 	if err := openData(c.Data); err != nil {
 		return nil, err
 	}
+	if err := r.claimPlace(c, log); err != nil {
+		return nil, err
+	}
 	id, err := relayID(c.Data)
 	if err != nil {
 		return nil, err

@@ -5,14 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
+	"sallyport/internal/claim"
 	"sallyport/internal/logging"
 	"sallyport/relay/account"
 	"sallyport/relay/config"
@@ -31,6 +34,30 @@ func openData(dir string) error {
 		return fmt.Errorf("data directory %s can't be written to: %s; give the relay's user the right to, or choose another one with --data", dir, reason(err))
 	}
 	return errors.Join(probe.Close(), os.Remove(probe.Name()))
+}
+
+// claimPlace sees to it that no other relay runs with the data directory, which
+// has the relay's own name in it, or with the same SQLite file: each would take
+// the other's agents for gone.
+func (r *relay) claimPlace(c *config.Config, log *zap.Logger) error {
+	advice := "stop it, or choose another one with --data; several relays that are to work together share a PostgreSQL"
+	places := map[string]string{filepath.Join(c.Data, "relay.lock"): fmt.Sprintf("another relay runs with the data directory %s already: %s", c.Data, advice)}
+	if path, ok := strings.CutPrefix(c.Database, "sqlite:"); ok {
+		path, _, _ = strings.Cut(path, "?")
+		places[path+".lock"] = fmt.Sprintf("another relay runs with the database %s already: %s", path, advice)
+	}
+	for _, path := range slices.Sorted(maps.Keys(places)) {
+		release, err := claim.Take(path)
+		switch {
+		case errors.Is(err, claim.ErrTaken):
+			return errors.New(places[path])
+		case err != nil: // not every file system can do it
+			log.Warn("it can't be ruled out that another relay runs with the same files", zap.Error(err))
+		default:
+			r.closeLater(release)
+		}
+	}
+	return nil
 }
 
 // reason is what the system said, without the path that is named already.

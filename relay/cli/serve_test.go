@@ -64,6 +64,20 @@ func TestStartThatFailsSaysWhyAndWhatToDo(t *testing.T) {
 	}
 }
 
+func TestSecondRelayWithTheSameFilesIsRefused(t *testing.T) {
+	relay := startRelay(t, "")
+	if said := refusal(t, nil, "--listen", "127.0.0.1:0", "--data", relay.data); !strings.Contains(said, "another relay runs with the data directory "+relay.data) || !strings.Contains(said, "--data") {
+		t.Errorf("the same data directory: %q", said)
+	}
+	database := filepath.Join(relay.data, "sallyport.db")
+	if said := refusal(t, nil, "--listen", "127.0.0.1:0", "--data", t.TempDir(), "--database", "sqlite:"+database); !strings.Contains(said, "another relay runs with the database "+database) {
+		t.Errorf("the same database: %q", said)
+	}
+	relay.expect(200, "GET", "/api/v1/me", "")
+	relay.stop()
+	startRelay(t, relay.data).stop()
+}
+
 func TestLostKeysetIsNotReplaced(t *testing.T) {
 	app := startApplication(t)
 	relay := startRelay(t, "")

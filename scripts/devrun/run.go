@@ -17,6 +17,7 @@ import (
 
 	"sallyport/internal/apiclient"
 	"sallyport/internal/child"
+	"sallyport/internal/claim"
 )
 
 // agentName is the name of the agent on the machine of a developer.
@@ -60,6 +61,14 @@ func run(ctx context.Context, o options, to io.Writer) (err error) {
 			HTTP: &http.Client{Timeout: 10 * time.Second},
 		},
 	}
+	release, err := r.own.claim()
+	if errors.Is(err, claim.ErrTaken) {
+		return fmt.Errorf("make run is running with the folder %s already: stop it there, or choose another port and another folder: make run PORT=%d DATA=elsewhere", o.data, nextFree(o.port+1))
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, release()) }()
 	if r.state, err = r.own.load(); err != nil {
 		return err
 	}
@@ -241,6 +250,26 @@ func (r *runner) watch(ctx context.Context) error {
 	return <-r.died(ctx)
 }
 
+// fullName is what people call a part.
+func fullName(part string) string {
+	if part == "sample" {
+		return "sample application"
+	}
+	return part
+}
+
+// cause is why a part has ended.
+func cause(err error) string {
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return "by itself and without an error"
+	case errors.As(err, &exit) && exit.ExitCode() < 0: // by a signal
+		return "from outside (" + exit.Error() + ")"
+	}
+	return "by itself with " + err.Error()
+}
+
 // died yields the error of the first part that ends, or of ctx.
 func (r *runner) died(ctx context.Context) <-chan error {
 	first := make(chan error, len(r.parts)+1)
@@ -248,11 +277,7 @@ func (r *runner) died(ctx context.Context) <-chan error {
 		go func() {
 			select {
 			case <-c.Done():
-				how := "without an error"
-				if err := c.Err(); err != nil {
-					how = "with " + err.Error()
-				}
-				first <- fmt.Errorf("the %s has ended by itself %s; its last lines are above. The other parts were stopped", c.Name(), how)
+				first <- fmt.Errorf("the %s has ended, %s; what it wrote last is above. The other parts were stopped", fullName(c.Name()), cause(c.Err()))
 			case <-ctx.Done():
 				first <- context.Canceled
 			}

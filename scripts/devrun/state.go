@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"sallyport/internal/claim"
 )
 
 // state is what devrun remembers from one start to the next, beside what relay
@@ -22,6 +24,14 @@ type state struct {
 type folder string
 
 func (f folder) path(name string) string { return filepath.Join(string(f), name) }
+
+// claim keeps another devrun from the folder, until release.
+func (f folder) claim() (release func() error, err error) {
+	if err := os.MkdirAll(string(f), 0o700); err != nil {
+		return nil, err
+	}
+	return claim.Take(f.path("lock"))
+}
 
 // load reads the state; at the first start there is none.
 func (f folder) load() (state, error) {

@@ -205,6 +205,22 @@ func TestMakeRun(t *testing.T) {
 		}
 	})
 
+	t.Run("a second one with its folder says that it runs, and changes nothing", func(t *testing.T) {
+		state := filepath.Join(h.data, "devrun", "state.json")
+		before, err := os.ReadFile(state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := testkit.Start(t, testkit.ProcessOptions{Name: "second", Path: filepath.Join(bin, "dev", "devrun"),
+			Args: []string{"--port", strconv.Itoa(testkit.FreePort(t)), "--data", h.data, "--bin", bin}})
+		if err := p.Err(); err == nil || !strings.Contains(p.Log().String(), "make run is running with the folder "+h.data+" already") {
+			t.Fatalf("%v: %s", err, p.Log())
+		}
+		if after, err := os.ReadFile(state); err != nil || string(after) != string(before) {
+			t.Errorf("%s, %v; before: %s", after, err, before)
+		}
+	})
+
 	t.Run("killed, it leaves nothing running", func(t *testing.T) {
 		if err := h.process.Signal(syscall.SIGKILL); err != nil {
 			t.Fatal(err)
