@@ -27,13 +27,13 @@ type connectionStatus struct {
 func statusOfConnection(s registry.ConnectionStatus) connectionStatus {
 	switch health.State(s.State) {
 	case health.Online:
-		return connectionStatus{Icon: "online", Class: "online", Word: "online", Message: s.Message}
+		return connectionStatus{Icon: "online", Class: "online", Word: "Online", Message: s.Message}
 	case health.Failing:
-		return connectionStatus{Icon: "failed", Class: "failed", Word: "failing since", Since: s.Since, Message: s.Message}
+		return connectionStatus{Icon: "failed", Class: "failed", Word: "Failing since", Since: s.Since, Message: s.Message}
 	case health.Offline:
-		return connectionStatus{Icon: "offline", Class: "offline", Word: "offline since", Since: s.Since, Message: s.Message}
+		return connectionStatus{Icon: "offline", Class: "offline", Word: "Offline since", Since: s.Since, Message: s.Message}
 	}
-	return connectionStatus{Icon: "", Class: "untested", Word: "not known yet", Message: s.Message}
+	return connectionStatus{Icon: "", Class: "untested", Word: "Not known yet", Message: s.Message}
 }
 
 // Known reports whether pings have found anything.
@@ -93,7 +93,7 @@ func (h *handler) healthOf(ctx context.Context, actor account.Actor, c registry.
 	for i, change := range r.Changes[:min(len(r.Changes), changesShown)] {
 		row := changeRow{At: change.At, Message: change.Message, Differences: change.Differences,
 			Status: statusOfConnection(registry.ConnectionStatus{State: string(change.State)})}
-		row.Status.Word = string(change.State)
+		row.Status.Word = capital(string(change.State))
 		if i > 0 {
 			row.Lasted = lasting(r.Changes[i-1].At.Sub(change.At))
 		}
@@ -134,13 +134,13 @@ func deliveryRowOf(d health.Delivery) deliveryRow {
 	row := deliveryRow{Recipient: d.Recipient, What: d.Type, Failure: d.Failure, At: d.At}
 	switch {
 	case !d.DeliveredAt.IsZero():
-		row.Icon, row.Class, row.Word = "ok", "ok", "delivered"
+		row.Icon, row.Class, row.Word = "ok", "ok", "Delivered"
 	case d.NextAt.IsZero():
-		row.Icon, row.Class, row.Word = "failed", "failed", "given up"
+		row.Icon, row.Class, row.Word = "failed", "failed", "Given up"
 	case d.Attempts == 0:
-		row.Icon, row.Class, row.Word = "running", "offline", "on its way"
+		row.Icon, row.Class, row.Word = "running", "offline", "On its way"
 	default:
-		row.Icon, row.Class, row.Word = "warn", "warn", "is tried again"
+		row.Icon, row.Class, row.Word = "warn", "warn", "Is tried again"
 	}
 	return row
 }

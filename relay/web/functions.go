@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -19,7 +20,16 @@ func (h *handler) functions() template.FuncMap {
 		"ms":         milliseconds,
 		"count":      plural,
 		"statusText": http.StatusText,
+		"capital":    capital,
 	}
+}
+
+// capital is a word as a status begins with it.
+func capital(word string) string {
+	if word == "" {
+		return ""
+	}
+	return strings.ToUpper(word[:1]) + word[1:]
 }
 
 // when shows a time relative to now. The exact one is there for hovering, in

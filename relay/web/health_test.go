@@ -78,11 +78,11 @@ func TestHealthIsShownAndToldOnceForATest(t *testing.T) {
 	s.Health = &connection.Health{Webhook: hook.URL, Emails: []string{"ops@example.com"}}
 	conn := r.connection(s)
 	c := r.client()
-	c.get("/connections").contains(t, "not tested")
-	c.get("/connections/"+conn.ID).contains(t, "not known yet", "Send a test notice")
+	c.get("/connections").contains(t, "Not tested")
+	c.get("/connections/"+conn.ID).contains(t, "Not known yet", "Send a test notice")
 	r.pinged(conn, true)
-	c.get("/connections").contains(t, "failing since")
-	c.get("/connections/"+conn.ID).contains(t, "failing since", "The ping was answered 500", "in 24 hours", "93.33", "2 things had changed", "Ada Lovelace saved", "hooks.example.com", "on its way")
+	c.get("/connections").contains(t, "Failing since")
+	c.get("/connections/"+conn.ID).contains(t, "Failing since", "The ping was answered 500", "in 24 hours", "93.33", "2 things had changed", "Ada Lovelace saved", "hooks.example.com", "On its way")
 
 	a := c.post("/connections/"+conn.ID+"/test-notice", url.Values{})
 	a.contains(t, "ops@example.com", "the relay has no mail server")

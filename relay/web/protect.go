@@ -52,7 +52,7 @@ func parseForm(r *http.Request) error {
 	}
 	if tooLarge(err) {
 		return &proto.Error{Code: proto.CodeTooLarge, Detail: "The form is too large: it may hold 4 MB. Nothing was saved.",
-			Hint: "Go back, and shorten the longest field; a body may have 1 MB.", Err: err}
+			Hint: "Shorten the longest field; a body may have 1 MB.", Err: err}
 	}
 	return &proto.Error{Code: proto.CodeValidation, Detail: "The form did not arrive whole. Nothing was saved.",
 		Hint: "Go back and send it again.", Err: err}

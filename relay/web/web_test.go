@@ -10,7 +10,7 @@ import (
 func TestEveryPageIsStrict(t *testing.T) {
 	r := newRig(t)
 	c := r.client()
-	conn, agentID := furnish(r)
+	conn, agentID, _ := furnish(r)
 	inline := regexp.MustCompile(`(?i)<style|\sstyle=|\son[a-z]+=|<script[^>]*>[^<]|javascript:`)
 	for _, path := range []string{"/connections", "/connections/new", "/connections/" + conn.ID, "/connections/" + conn.ID + "/edit", "/connections/" + conn.ID + "/delete",
 		"/agents", "/agents/new", "/agents/" + agentID, "/agents/" + agentID + "/install", "/agents/" + agentID + "/remove", "/settings", "/settings/people", "/activity", "/activity/requests", "/nowhere"} {
