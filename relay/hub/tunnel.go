@@ -2,6 +2,7 @@ package hub
 
 import (
 	"errors"
+	"io"
 	"net"
 	"os"
 	"sync"
@@ -81,7 +82,7 @@ func (h *Hub) gone(t *tunnel) {
 	reason := t.end()
 	h.log.Info("tunnel down",
 		zap.String("agent", t.hello.AgentID), zap.String("instance", t.hello.InstanceID), zap.Int("slot", t.hello.Slot),
-		zap.String("reason", reason), zap.Duration("lived", h.opts.Clock().Sub(t.connectedAt)))
+		zap.String("reason", reason), zap.NamedError("cause", t.conn.Cause()), zap.Duration("lived", h.opts.Clock().Sub(t.connectedAt)))
 	h.recordGone(t, reason)
 }
 
@@ -156,10 +157,25 @@ func (t *tunnel) end() string {
 	case errors.Is(cause, proto.ErrControl):
 		return "the agent broke the protocol: " + cause.Error()
 	case cause != nil:
-		return "the connection broke: " + cause.Error()
+		return broke(cause)
 	default:
 		return "the agent ended the session"
 	}
+}
+
+// broke says for a person how the connection broke. Where the other end was just
+// gone, the words of websocket (RFC 6455, section 7.4.1: code 1006), TLS or the
+// system for it would tell people nothing: those stay in the log.
+func broke(cause error) string {
+	var closed *websocket.CloseError
+	var socket *net.OpError // of TLS, too, whose alerts have another Op, and do tell something
+	switch {
+	case errors.As(cause, &closed) && closed.Code == websocket.CloseAbnormalClosure,
+		errors.Is(cause, io.ErrUnexpectedEOF),
+		errors.As(cause, &socket) && (socket.Op == "read" || socket.Op == "write"):
+		return "the connection broke without a goodbye"
+	}
+	return "the connection broke: " + cause.Error()
 }
 
 // close ends the tunnel from this end, and tells the agent why.
