@@ -101,7 +101,7 @@ func (a *Accounts) SignInLinkFor(ctx context.Context, actor Actor, userID string
 		if path, err = a.link(ctx, w, userID, ttl); err != nil {
 			return err
 		}
-		return a.audit(ctx, w, actor, "user.link", "user", u.ID, u.Email, "valid for "+ttl.String())
+		return a.audit(ctx, w, actor, "user.link", "user", u.ID, u.Email, "valid for "+Lasting(ttl))
 	})
 	return path, err
 }

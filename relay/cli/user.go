@@ -74,25 +74,13 @@ func newUserLink(o outside) *cobra.Command {
 		if err != nil {
 			return inWords(err)
 		}
-		fmt.Fprintf(o.out, "This link signs in once, within %s:\n\n  %s\n", inShort(*valid), d.address(path))
+		fmt.Fprintf(o.out, "This link signs in once, within %s:\n\n  %s\n", account.Lasting(*valid), d.address(path))
 		if d.config.PublicURL == nil {
 			fmt.Fprintln(o.err, "The relay is taken to be at http://127.0.0.1:8080; where it is elsewhere, say so with --public-url.")
 		}
 		return nil
 	})
 	return cmd
-}
-
-// inShort is a span without parts that are zero at its end: 1h, 1h30m.
-func inShort(d time.Duration) string {
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
 }
 
 func newUserReset(o outside) *cobra.Command {
