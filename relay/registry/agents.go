@@ -295,7 +295,7 @@ func (r *Registry) RemoveInstance(ctx context.Context, actor account.Actor, agen
 				host = m.Hostname
 			}
 		}
-		return r.audit(ctx, w, actor, change{"instance.remove", "instance", instanceID, host, "of agent " + agentID})
+		return r.auditMachine(ctx, w, actor, "instance.remove", agentID, instanceID, host)
 	})
 	if err != nil {
 		return fault(err, "machine")

@@ -372,7 +372,7 @@ func TestChangesAreWrittenDownAndTold(t *testing.T) {
 	must(t, err)
 	must(t, s.SignOut(t.Context(), s.ada, c.ID))
 	must(t, s.DeleteConnection(t.Context(), s.ada, c.ID, 0))
-	want := []string{"Ada connection.create ERP:", "Ada connection.update ERP 2: name, ping, secret password", "Ada connection.update ERP 2: nothing",
+	want := []string{"Ada connection.create ERP:", "Ada connection.update ERP 2: name, ping URI, secret password", "Ada connection.update ERP 2: nothing",
 		"Ada connection.sign_out ERP 2:", "Ada connection.delete ERP 2:"}
 	if diff := cmp.Diff(want, s.trail(t)); diff != "" {
 		t.Error(diff)

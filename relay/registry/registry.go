@@ -133,6 +133,15 @@ func (r *Registry) audit(ctx context.Context, w *store.Workspace, actor account.
 	})
 }
 
+// auditMachine writes down what became of a machine, with the name of its agent.
+func (r *Registry) auditMachine(ctx context.Context, w *store.Workspace, actor account.Actor, action, agentID, id, host string) error {
+	agent, err := w.Agent(ctx, agentID)
+	if err != nil {
+		return err
+	}
+	return r.audit(ctx, w, actor, change{action, "instance", id, host, "of the agent " + agent.Name})
+}
+
 // fault puts the store's faults into words for callers. what is the kind of
 // thing that was asked for.
 func fault(err error, what string) error {

@@ -259,8 +259,8 @@ func signingIn(a connection.Auth) connection.Auth {
 	return a
 }
 
-// changedFields names what a save has changed, for the audit trail: never a
-// value.
+// changedFields names what a save has changed, for the audit trail, in the words
+// of the form: never a value.
 func changedFields(a, b connection.Spec, secrets []string) string {
 	var fields []string
 	add := func(name string, differs bool) {
@@ -271,12 +271,19 @@ func changedFields(a, b connection.Spec, secrets []string) string {
 	add("name", a.Name != b.Name)
 	add("mode", a.Mode != b.Mode)
 	add("agent", a.AgentID != b.AgentID)
-	add("headers", !slices.Equal(a.Headers, b.Headers))
+	add("HTTP headers", !slices.Equal(a.Headers, b.Headers))
 	add("base URI", a.BaseURI != b.BaseURI)
 	add("media type", a.MediaType != b.MediaType)
-	add("authentication", !reflect.DeepEqual(a.Auth, b.Auth))
-	add("ping", !reflect.DeepEqual(a.Ping, b.Ping))
-	add("requests", a.Requests != b.Requests)
+	add("authentication type", a.Auth.Type != b.Auth.Type)
+	add("authentication", a.Auth.Type == b.Auth.Type && !reflect.DeepEqual(a.Auth, b.Auth))
+	add("ping method", a.Ping.Method != b.Ping.Method)
+	add("ping URI", a.Ping.URI != b.Ping.URI)
+	add("ping body", a.Ping.Body != b.Ping.Body)
+	add("ping success path", a.Ping.SuccessPath != b.Ping.SuccessPath)
+	add("ping success values", !slices.Equal(a.Ping.SuccessValues, b.Ping.SuccessValues))
+	add("time-outs", a.Requests.Timeouts != b.Requests.Timeouts)
+	add("trying again", a.Requests.Retry != b.Requests.Retry)
+	add("limits", a.Requests.Limits != b.Requests.Limits)
 	add("key", a.Key != b.Key)
 	add("managed by", a.ManagedBy != b.ManagedBy)
 	add("health", !reflect.DeepEqual(a.Health, b.Health))

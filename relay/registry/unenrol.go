@@ -45,7 +45,7 @@ func (r *Registry) Unenrol(ctx context.Context, req UnenrolRequest) error {
 		if err := w.DeleteInstance(ctx, req.AgentID, req.InstanceID); err != nil {
 			return err
 		}
-		return r.audit(ctx, w, machine, change{"instance.leave", "instance", row.ID, row.Hostname, "of agent " + req.AgentID})
+		return r.auditMachine(ctx, w, machine, "instance.leave", req.AgentID, row.ID, row.Hostname)
 	})
 	if err != nil {
 		return fault(err, "machine")

@@ -14,7 +14,7 @@ type activityView struct {
 	Requests bool // which of the two lists is shown
 	Kinds    []choice
 	Kind     string
-	Changes  []registry.Entry
+	Changes  []activityRow
 	Sent     []sentRow
 	Filtered bool
 	Failed   bool
@@ -58,9 +58,12 @@ func (h *handler) showActivity(w http.ResponseWriter, r *http.Request, actor acc
 	if kind != "" {
 		filter.Set("kind", kind)
 	}
-	view := activityView{Changes: entries, Kind: kind, Filtered: kind != "", Pages: filteredPages("/activity", filter, cursor, next), Kinds: []choice{
+	view := activityView{Kind: kind, Filtered: kind != "", Pages: filteredPages("/activity", filter, cursor, next), Kinds: []choice{
 		{Value: "", Label: "Everything"}, {Value: "connection", Label: "Connections"}, {Value: "agent", Label: "Agents"},
 		{Value: "user", Label: "People"}, {Value: "token", Label: "API tokens"}}}
+	for _, e := range entries {
+		view.Changes = append(view.Changes, activityRow{e})
+	}
 	return h.render(w, http.StatusOK, h.views.activity, page{Title: "Activity", Section: "activity", Actor: actor, Body: view})
 }
 

@@ -115,7 +115,7 @@ func TestRequestsAppearUnderActivity(t *testing.T) {
 		t.Error("the filter does not filter")
 	}
 	c.get("/activity/requests?connection=con_none").contains(t, "Nothing here matches", "a connection that was deleted")
-	c.get("/activity").contains(t, "connection.create", "Warehouse")
+	c.get("/activity").contains(t, `title="connection.create">Created<`, "Warehouse")
 }
 
 func TestPeopleAreInvitedAndLockedOutOnTheirPage(t *testing.T) {

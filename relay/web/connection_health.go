@@ -130,8 +130,18 @@ func lasting(d time.Duration) string {
 	return plural(int(d.Hours()/24), "day")
 }
 
+// noticeWords are what a notice told, in the words of these pages.
+var noticeWords = map[string]string{
+	health.TypeOnline:    "works again",
+	health.TypeFailing:   "is failing",
+	health.TypeOffline:   "is offline",
+	health.TypeUnknown:   "is not watched any more",
+	health.TypeUnsettled: "changes often",
+	health.TypeTest:      "test notice",
+}
+
 func deliveryRowOf(d health.Delivery) deliveryRow {
-	row := deliveryRow{Recipient: d.Recipient, What: d.Type, Failure: d.Failure, At: d.At}
+	row := deliveryRow{Recipient: d.Recipient, What: orItself(noticeWords, d.Type), Failure: d.Failure, At: d.At}
 	switch {
 	case !d.DeliveredAt.IsZero():
 		row.Icon, row.Class, row.Word = "ok", "ok", "Delivered"

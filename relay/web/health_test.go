@@ -82,7 +82,7 @@ func TestHealthIsShownAndToldOnceForATest(t *testing.T) {
 	c.get("/connections/"+conn.ID).contains(t, "Not known yet", "Send a test notice")
 	r.pinged(conn, true)
 	c.get("/connections").contains(t, "Failing since")
-	c.get("/connections/"+conn.ID).contains(t, "Failing since", "The ping was answered 500", "in 24 hours", "93.33", "2 things had changed", "Ada Lovelace saved", "hooks.example.com", "On its way")
+	c.get("/connections/"+conn.ID).contains(t, "Failing since", "The ping was answered 500", "in 24 hours", "93.33", "2 things had changed", "Ada Lovelace saved", "hooks.example.com", "On its way", "is failing, ")
 
 	a := c.post("/connections/"+conn.ID+"/test-notice", url.Values{})
 	a.contains(t, "ops@example.com", "the relay has no mail server")
