@@ -9,7 +9,7 @@ import (
 )
 
 var (
-	errDotSegment   = errors.New("must not hold “.” or “..” segments, encoded ones included; write the path without them, or the whole URI")
+	errDotSegment   = errors.New("must not hold “.” or “..” segments, encoded ones included; write the path without them")
 	errBackslash    = errors.New("must not hold a backslash; write a slash, or %5C where a backslash is meant in a query")
 	errControl      = errors.New("must not hold line breaks or other control characters; remove them")
 	errPercent      = errors.New("has a “%” that is not followed by two hexadecimal digits; write %25 for a percent sign")

@@ -1,6 +1,7 @@
 package connection
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -83,8 +84,12 @@ func checkBase(f *faults, base string) {
 		f.add("baseUri", "The base URI can't hold placeholders; put them into the cookie URI, the ping URI or a header.")
 		return
 	}
+	// ParseBase escapes spaces, for base URIs that were saved with one. Here it is
+	// more likely a slip, and what is sent is to be what was written.
 	if _, err := ParseBase(base); err != nil {
 		f.add("baseUri", "The base URI %s.", err)
+	} else if strings.Contains(base, " ") {
+		f.add("baseUri", "The base URI must not hold a space; write %%20 where one is meant, or remove it.")
 	}
 }
 
@@ -169,7 +174,8 @@ func absolutePing(base, ref string) string {
 }
 
 // checkRef checks a URI of the form by joining it to the base URI, with a
-// letter in the place of each placeholder.
+// letter in the place of each placeholder. A whole URI is accepted, but for the
+// ping's, which has a check of its own before.
 func checkRef(f *faults, path, field, base, ref string) {
 	if len(ref) > MaxURI {
 		f.add(path, "%s has at most %d bytes.", field, MaxURI)
@@ -197,6 +203,8 @@ func checkRef(f *faults, path, field, base, ref string) {
 	}
 	u, err := JoinURI(base, ref)
 	switch {
+	case errors.Is(err, errDotSegment) && !isAbsolute(ref) && path != "ping.uri":
+		f.add(path, "%s %s, or the whole URI.", field, err)
 	case err != nil:
 		f.add(path, "%s %s.", field, err)
 	case strings.Contains(u.Host, agents):
