@@ -2,6 +2,7 @@ package account
 
 import (
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -95,6 +96,10 @@ func TestPeopleAreInvitedChangedAndLockedOut(t *testing.T) {
 	}
 	_, _, err = h.CreateUser(ctx, admin.Actor(), "c@example.com", "", "root")
 	wantCode(t, err, proto.CodeValidation, "not a role")
+	var wrong *Invalid
+	if _, _, err = h.CreateUser(ctx, admin.Actor(), "c", "", "root"); !errors.As(err, &wrong) || len(wrong.Fields) != 2 {
+		t.Errorf("two mistakes: %v", err)
+	}
 
 	_, err = h.RedeemLink(ctx, strings.TrimPrefix(path, LinkPath))
 	must(t, err)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"go.uber.org/zap"
 
@@ -48,22 +47,23 @@ func (a *Accounts) CreateToken(ctx context.Context, actor Actor, name string, ro
 	if err := requireAdmin(actor, "make API tokens"); err != nil {
 		return Token{}, "", err
 	}
-	if _, err := ParseRole(string(role)); err != nil {
-		return Token{}, "", err
-	}
+	var wrong faults
 	name = strings.TrimSpace(name)
-	if !printable(name) || utf8.RuneCountInString(name) > 100 {
-		return Token{}, "", invalid("The name must have 1 to 100 printable characters.", "Name the program that will use the token.")
-	}
+	wrong.check("name", checkName(name, "Name the program that will use the token."))
+	_, err := ParseRole(string(role))
+	wrong.check("role", err)
 	var until time.Time
 	if expires != nil {
 		if until = *expires; !until.After(a.clock()) {
-			return Token{}, "", invalid("The time at which the token expires is in the past.", "")
+			wrong.check("expiresAt", invalid("The time at which the token expires is in the past.", ""))
 		}
+	}
+	if err := wrong.err(); err != nil {
+		return Token{}, "", err
 	}
 	secret := TokenPrefix + newSecret()
 	var row store.Token
-	err := a.store.Workspace(actor.WorkspaceID).Atomically(ctx, func(w *store.Workspace) (err error) {
+	err = a.store.Workspace(actor.WorkspaceID).Atomically(ctx, func(w *store.Workspace) (err error) {
 		row, err = a.addToken(ctx, w, actor, name, role, until, secret)
 		return err
 	})

@@ -144,19 +144,9 @@ func (a *Accounts) CreateUser(ctx context.Context, actor Actor, email, name stri
 	if err := requireAdmin(actor, "add people"); err != nil {
 		return User{}, "", err
 	}
-	if _, err := ParseRole(string(role)); err != nil {
-		return User{}, "", err
-	}
-	email, err := cleanEmail(email)
+	email, name, err := checkPerson(email, name, role)
 	if err != nil {
 		return User{}, "", err
-	}
-	name = strings.TrimSpace(name)
-	if name == "" {
-		name, _, _ = strings.Cut(email, "@")
-	}
-	if !printable(name) || utf8.RuneCountInString(name) > 100 {
-		return User{}, "", invalid("The name must have 1 to 100 printable characters.", "")
 	}
 	row := store.User{ID: store.NewID("usr"), WorkspaceID: actor.WorkspaceID, Email: email, Name: name, Role: string(role), CreatedAt: a.store.Now()}
 	var path string
@@ -179,12 +169,49 @@ func (a *Accounts) CreateUser(ctx context.Context, actor Actor, email, name stri
 	return userOf(row), path, nil
 }
 
+// CheckPerson is what CreateUser would say of the fields: an *Invalid, or nil.
+func CheckPerson(email, name string, role Role) error {
+	_, _, err := checkPerson(email, name, role)
+	return err
+}
+
+// checkPerson returns the fields as they are kept.
+func checkPerson(email, name string, role Role) (cleanedEmail, cleanedName string, err error) {
+	var wrong faults
+	email, err = cleanEmail(email)
+	wrong.check("email", err)
+	if name = strings.TrimSpace(name); name == "" {
+		name, _, _ = strings.Cut(email, "@")
+	}
+	if email != "" || name != "" { // else it would have been made of the address
+		wrong.check("name", checkName(name, ""))
+	}
+	_, err = ParseRole(string(role))
+	wrong.check("role", err)
+	return email, name, wrong.err()
+}
+
+func checkRole(role Role) error {
+	var wrong faults
+	_, err := ParseRole(string(role))
+	wrong.check("role", err)
+	return wrong.err()
+}
+
+// checkName checks the name of a person or a token.
+func checkName(name, hint string) error {
+	if !printable(name) || utf8.RuneCountInString(name) > 100 {
+		return invalid("The name must have 1 to 100 printable characters.", hint)
+	}
+	return nil
+}
+
 // SetRole changes what a person may do.
 func (a *Accounts) SetRole(ctx context.Context, actor Actor, userID string, role Role) error {
 	if err := requireAdmin(actor, "change roles"); err != nil {
 		return err
 	}
-	if _, err := ParseRole(string(role)); err != nil {
+	if err := checkRole(role); err != nil {
 		return err
 	}
 	return a.change(ctx, actor, userID, role != Admin, "user.role", "role "+string(role), func(w *store.Workspace) error {

@@ -11,7 +11,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/validation"
 )
 
 // document is a JSON body of type T. Huma describes it as T; what it holds is
@@ -49,12 +48,12 @@ func (d *document[T]) decode(r huma.Registry) (T, []FieldError) {
 	for _, err := range result.Errors {
 		var detail *huma.ErrorDetail
 		if errors.As(err, &detail) {
-			faults = append(faults, FieldError{Path: fieldPath(detail.Location), Message: plainly(detail.Message)})
+			faults = append(faults, faultOf(detail))
 		}
 	}
 	if err := json.Unmarshal(d.raw, &value); err != nil && len(faults) == 0 {
 		if errors.As(err, &mismatch) {
-			faults = append(faults, FieldError{Path: withoutEmbedded(mismatch.Field), Message: "Must be " + kindOf(mismatch.Type) + "."})
+			faults = append(faults, FieldError{Path: withoutEmbedded(mismatch.Field), Message: plainKind(mismatch.Type)})
 		} else {
 			faults = append(faults, FieldError{Message: err.Error()})
 		}
@@ -85,9 +84,6 @@ func merged(form []FieldError, content []FieldError) *Problem {
 	return invalid(all)
 }
 
-// unknownField is the message of a field that a document does not have.
-const unknownField = "There is no such field."
-
 // fieldPath is huma's location without the word for the body.
 func fieldPath(location string) string {
 	if location == "body" {
@@ -103,41 +99,6 @@ func withoutEmbedded(path string) string {
 		_, path, _ = strings.Cut(path, ".")
 	}
 	return path
-}
-
-// plainly says huma's messages, and those of strictJSON, in our words.
-func plainly(message string) string {
-	switch {
-	case message == validation.MsgUnexpectedProperty:
-		return unknownField
-	case strings.HasPrefix(message, "expected required property "):
-		name, _, _ := strings.Cut(strings.TrimPrefix(message, "expected required property "), " ")
-		return "The field " + name + " is missing."
-	case message == "expected value to match exactly one schema but matched none":
-		return "The value has none of the forms that are allowed here."
-	case strings.HasPrefix(message, "expected "):
-		return "Must be " + strings.TrimPrefix(message, "expected ") + "."
-	}
-	if message == "" {
-		return ""
-	}
-	return strings.ToUpper(message[:1]) + message[1:] + "."
-}
-
-func kindOf(t reflect.Type) string {
-	switch t.Kind() {
-	case reflect.String:
-		return "a string"
-	case reflect.Bool:
-		return "true or false"
-	case reflect.Slice, reflect.Array:
-		return "a list"
-	case reflect.Struct, reflect.Map:
-		return "an object"
-	case reflect.Float64:
-		return "a number in range"
-	}
-	return "a whole number in range"
 }
 
 // strictJSON is the one format of bodies: malformed text is reported with the

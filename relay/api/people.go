@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -61,12 +62,16 @@ type invitationAnswer struct{ Body Invitation }
 type invitationRequest struct{ Body document[newPerson] }
 
 func (h *handler) invite(ctx context.Context, in *invitationRequest) (*invitationAnswer, error) {
-	doc, err := in.Body.strict(h.schemas())
-	if err != nil {
-		return nil, err
-	}
+	doc, form := in.Body.decode(h.schemas())
 	if doc.Role == "" {
 		doc.Role = account.Editor
+	}
+	if len(form) > 0 {
+		var wrong *account.Invalid
+		if errors.As(account.CheckPerson(doc.Email, doc.Name, doc.Role), &wrong) {
+			return nil, merged(form, faultsOf(wrong))
+		}
+		return nil, merged(form, nil)
 	}
 	u, path, err := h.Accounts.CreateUser(ctx, actorOf(ctx), doc.Email, doc.Name, doc.Role)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"sallyport/proto"
+	"sallyport/relay/account"
 	"sallyport/relay/connection"
 	"sallyport/relay/edge"
 )
@@ -70,10 +71,13 @@ func invalid(fields []FieldError) *Problem {
 func (h *handler) problemOf(ctx context.Context, err error) *Problem {
 	var p *Problem
 	var fields *connection.Invalid
+	var person *account.Invalid
 	switch {
 	case errors.As(err, &p):
 	case errors.As(err, &fields):
 		p = invalid(fieldsOf(fields))
+	case errors.As(err, &person):
+		p = invalid(faultsOf(person))
 	case proto.AsError(err) != nil:
 		e := proto.AsError(err)
 		p = newProblem(e.Code.Status(), e.Code, e.Detail)
@@ -107,6 +111,14 @@ func fieldsOf(in *connection.Invalid) []FieldError {
 	return fields
 }
 
+func faultsOf(in *account.Invalid) []FieldError {
+	fields := make([]FieldError, 0, len(in.Fields))
+	for _, f := range in.Fields {
+		fields = append(fields, FieldError{Path: f.Path, Message: f.Message})
+	}
+	return fields
+}
+
 // writeProblem answers with p outside of huma.
 func writeProblem(w http.ResponseWriter, p *Problem) {
 	for name, values := range p.header {
@@ -129,7 +141,7 @@ func ownProblems(ctx huma.Context, _ string, body any) (any, error) {
 	case *huma.ErrorModel:
 		p := newProblem(e.Status, codeOf(e.Status), e.Detail)
 		for _, detail := range e.Errors {
-			p.Errors = append(p.Errors, FieldError{Path: fieldPath(detail.Location), Message: plainly(detail.Message)})
+			p.Errors = append(p.Errors, faultOf(detail))
 		}
 		switch {
 		case len(p.Errors) == 1 && p.Errors[0].Path == "": // no field: the body as a whole

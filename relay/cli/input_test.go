@@ -92,7 +92,7 @@ func TestBodyThatIsNoDocumentSaysWhere(t *testing.T) {
 		{"cut off", `{"name": "x", "mo`, "ends too early", 422},
 		{"two documents", `{"name":"x"} {"name":"y"}`, "line 1, column 14", 422},
 		{"an array", `[]`, "object", 422},
-		{"nothing", `null`, `"detail":"Must be object."`, 422},
+		{"nothing", `null`, `"detail":"The body must be an object, such as {\"name\": \"Plant 2\"}."`, 422},
 		{"not UTF-8", "{\"name\": \"\xff\"}", "UTF-8", 422},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -101,6 +101,34 @@ func TestBodyThatIsNoDocumentSaysWhere(t *testing.T) {
 				t.Errorf("%s", a.body)
 			}
 		})
+	}
+}
+
+func TestFaultyFieldsAreToldInPlainWordsAllAtOnce(t *testing.T) {
+	relay := startRelay(t, "")
+	for _, c := range []struct {
+		method, path, body string
+		want               map[string]string // by path, what its message begins with
+	}{
+		{"POST", "/api/v1/people", `{"email": "nobody", "role": "boss"}`, map[string]string{"email": `"nobody" is not an e-mail address. Write`, "role": `"boss" is not a role. Use`}},
+		{"POST", "/api/v1/people", `{"email": 7, "role": "boss", "nick": "B"}`, map[string]string{"email": "Must be text", "role": `"boss" is not`, "nick": "There is no such field."}},
+		{"POST", "/api/v1/people", `{"email": "ada@example.com", "name": "a\nb"}`, map[string]string{"name": "The name must have"}},
+		{"POST", "/api/v1/tokens", `{"name": "", "role": "boss", "expiresAt": "2001-01-01T00:00:00Z"}`, map[string]string{"name": "The name must have", "role": `"boss" is not`, "expiresAt": "The time at which"}},
+		{"POST", "/api/v1/tokens", `{"name": "ci", "expiresAt": "tomorrow"}`, map[string]string{"expiresAt": "Must be a date and time, such as"}},
+		{"GET", "/api/v1/requests?failed=maybe&limit=ten", "", map[string]string{"query.failed": "Must be true or false.", "query.limit": "Must be a whole number"}},
+		{"GET", "/api/v1/agents?limit=0", "", map[string]string{"query.limit": "Must be 1 or more."}},
+		{"GET", "/api/v1/agents?colour=red", "", map[string]string{"query.colour": "There is no such parameter."}},
+	} {
+		a := relay.expect(422, c.method, c.path, c.body)
+		found := faults(t, a)
+		for path, want := range c.want {
+			if !strings.HasPrefix(found[path], want) {
+				t.Errorf("%s %s: %s: got %q, want %q", c.path, c.body, path, found[path], want)
+			}
+		}
+		if len(found) != len(c.want) {
+			t.Errorf("%s %s: %d faults: %s", c.path, c.body, len(found), a.body)
+		}
 	}
 }
 
