@@ -67,7 +67,7 @@ func Table() []Option {
 			Help: "HOST:PORT of a listener of its own for /metrics; by default /metrics is on the main listener",
 			set:  text(func(c *Config) *string { return &c.MetricsListen })},
 		{Key: "peer-listen", Type: "address",
-			Help: "HOST:PORT on which other relays that share the database send requests for agents that are connected to this one, over TLS of their own; by default they can't",
+			Help: "HOST:PORT on which other relays that share the database (PostgreSQL only) send requests for agents that are connected to this one, over TLS of their own; by default they can't",
 			set:  text(func(c *Config) *string { return &c.PeerListen })},
 		{Key: "peer-address", Type: "address",
 			Help: "HOST:PORT at which those other relays reach peer-listen; by default peer-listen itself, where that names a host",
