@@ -37,6 +37,7 @@ build: ## bin/sallyport-relay and bin/sallyport-agent
 test: ## Every test that this machine allows; with CI=true, every test
 	@$(if $(RACE),,echo 'no C compiler found: testing without the race detector')
 	$(GO) test $(RACE) -timeout 15m ./...
+	$(if $(RACE),$(GO) test ./internal/rawio,@:) # which does nothing under the race detector
 
 e2e: ## The end-to-end tests only, with the binaries as built
 	$(GO) test -count=1 -v -timeout 15m ./scripts/e2e/...

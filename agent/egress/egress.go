@@ -28,6 +28,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sallyport/internal/rawio"
+
 	"go.uber.org/zap"
 )
 
@@ -121,7 +123,7 @@ func (e *Egress) Dial(ctx context.Context, target *url.URL) (net.Conn, error) {
 	e.say(r.Way)
 	addr := address(target)
 	if r.Proxy == nil {
-		conn, err := dialer.DialContext(ctx, "tcp", addr)
+		conn, err := dial(ctx, "tcp", addr)
 		if err != nil {
 			return nil, r.remind(Explain(target.Host, err))
 		}
@@ -137,9 +139,9 @@ func (e *Egress) Dial(ctx context.Context, target *url.URL) (net.Conn, error) {
 	return conn, nil
 }
 
-// dialer makes every connection of this package. An idle tunnel is kept alive
-// by its own heartbeats; the kernel's are for what hangs before there is one.
-var dialer = &net.Dialer{KeepAlive: 30 * time.Second}
+// dial makes every connection of this package. An idle tunnel is kept alive by
+// its own heartbeats; the kernel's are for what hangs before there is one.
+var dial = rawio.Dial(&net.Dialer{KeepAlive: 30 * time.Second})
 
 // address is the host and port to connect to.
 func address(target *url.URL) string {

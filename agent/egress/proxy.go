@@ -33,7 +33,7 @@ func (e *Egress) through(ctx context.Context, r route, addr string) (net.Conn, e
 // reach opens a connection to the proxy itself. What interrupts it when ctx ends
 // is called off by release, which reports whether it came in time.
 func (e *Egress) reach(ctx context.Context, r route) (conn net.Conn, release func() bool, err error) {
-	raw, err := dialer.DialContext(ctx, "tcp", address(r.Proxy))
+	raw, err := dial(ctx, "tcp", address(r.Proxy))
 	if err != nil {
 		return nil, nil, proxyUnreachable(r, err)
 	}

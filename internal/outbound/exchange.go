@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sallyport/internal/rawio"
 	"sallyport/proto"
 )
 
@@ -216,8 +217,9 @@ func (c *meteredConn) began() string {
 }
 
 func meteredDial(d *net.Dialer) func(ctx context.Context, network, address string) (net.Conn, error) {
+	dial := rawio.Dial(d)
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := d.DialContext(ctx, network, address)
+		conn, err := dial(ctx, network, address)
 		if err != nil {
 			return nil, err
 		}

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"net"
 	"syscall"
+
+	"sallyport/internal/rawio"
 )
 
 // listen opens the port and says in words why it can't. Without multipath TCP,
@@ -26,7 +28,7 @@ func listen(address string) (net.Listener, error) {
 	case err != nil:
 		return nil, fmt.Errorf("listen on %s: %w", address, err)
 	}
-	return l, nil
+	return rawio.Listen(l), nil
 }
 
 // withTLS serves HTTPS on l. HTTP/2 is left out: a proxied answer that breaks

@@ -14,6 +14,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"sallyport/internal/rawio"
 	"sallyport/internal/retry"
 	"sallyport/relay/event"
 	"sallyport/relay/hub"
@@ -62,7 +63,7 @@ func newLink(p *Peers, r Relay) *link {
 	l := &link{peers: p, relay: r, made: p.opts.Clock(), byAgent: make(map[string]int), refuted: make(map[string]refutation)}
 	l.life, l.end = context.WithCancel(p.life)
 	l.http = &http.Transport{
-		DialContext:         (&net.Dialer{Timeout: dialTimeout}).DialContext,
+		DialContext:         rawio.Dial(&net.Dialer{Timeout: dialTimeout}),
 		TLSHandshakeTimeout: dialTimeout,
 		TLSClientConfig:     p.papers.dialling(r.ID),
 		Protocols:           onlyHTTP2(),
