@@ -81,6 +81,8 @@ func (c *conn) Write(p []byte) (int, error) {
 		return n, c.fault("write", err)
 	case errno != 0:
 		return n, c.fault("write", os.NewSyscallError("write", errno))
+	case n < len(p):
+		return n, c.fault("write", io.ErrUnexpectedEOF)
 	}
 	return n, nil
 }
@@ -122,7 +124,8 @@ func (t *transfer) read(fd uintptr) bool {
 	}
 }
 
-// write moves what the system takes, and reports false until that is all.
+// write moves what the system takes, and reports false until that is all. A
+// system that takes nothing and names no reason is not asked again.
 func (t *transfer) write(fd uintptr) bool {
 	for t.moved < len(t.piece) {
 		rest := t.piece[t.moved:]
@@ -133,7 +136,9 @@ func (t *transfer) write(fd uintptr) bool {
 		case syscall.EAGAIN:
 			return false
 		case 0:
-			t.moved += int(n)
+			if t.moved += int(n); n == 0 {
+				return true
+			}
 		default:
 			t.errno = errno
 			return true

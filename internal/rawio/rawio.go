@@ -10,10 +10,14 @@
 // block, so that they can do without (syscall.RawSyscall). A goroutine that has
 // to wait is parked as ever, and deadlines and Close mean what they always do.
 //
-// While the monitor sleeps nobody preempts a goroutine that computes for long. It
-// wakes with any ordinary call, of which a connection makes one every so often
-// and logs and databases make many, or with the next timer, and from then on it
-// stays awake until the process is idle.
+// While the monitor sleeps nobody preempts a goroutine: what one read sets off to
+// compute for 80 ms keeps all else on its processor waiting for 80 ms, in the place
+// of 10. The monitor wakes with any ordinary call, of which a connection makes one
+// every so often and logs and databases make many; when the collector begins; and
+// with the first of the timers that were set when it fell asleep, or after a
+// minute. From then on it stays awake until the process is idle. For the same
+// reason a call that the system is slow with, as where memory is swapped out, holds
+// its processor meanwhile.
 //
 // On systems other than Linux, and under the race detector, which learns from
 // ordinary calls what happened before what, connections are left as they are.
