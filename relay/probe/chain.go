@@ -32,19 +32,31 @@ func (m *mask) chain(s *Step, a *session.Attempt) {
 	var first []session.FoundValue
 	if a.First != nil {
 		first = a.First.Values
-		m.learn(a.First.Exchange)
 	}
-	for _, v := range append(first[:len(first):len(first)], a.Values...) {
-		if len(v.Value) >= minCookieLength {
-			m.add(v.Value, variableName(signInVariable, v.Name))
-		}
-	}
+	m.take(first, "the first request")
+	m.take(a.Values, "the sign-in")
 	if a.First != nil {
+		m.learn(a.First.Exchange) // after: a cookie may be such a value
 		var shown Step
 		m.show(&shown, a.First.Exchange)
 		s.Before = &FirstRequest{Request: shown.Request, Response: shown.Response, Hops: shown.Hops, Values: m.values(first)}
 	}
 	s.Values = m.values(a.Values)
+}
+
+// take hides the values that the answer to a request gave, and notes for commands
+// where each stands.
+func (m *mask) take(values []session.FoundValue, request string) {
+	places := map[connection.ValueSource]string{connection.FromHeader: "the header ", connection.FromCookie: "the cookie ",
+		connection.FromJSON: "JSONPath ", connection.FromXPath: "XPath ", connection.FromField: "the form field "}
+	for _, v := range values {
+		if len(v.Value) < minCookieLength {
+			continue
+		}
+		variable := variableName(signInVariable, v.Name)
+		m.add(v.Value, variable)
+		m.origins[variable] = "the answer to " + request + ", " + places[v.From] + strings.Join(strings.Fields(v.At), " ")
+	}
 }
 
 func (m *mask) values(found []session.FoundValue) []ValueResult {

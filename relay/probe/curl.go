@@ -266,8 +266,8 @@ func (w *curlWriter) form(body string) {
 func (w *curlWriter) text() string {
 	var b strings.Builder
 	for _, name := range w.used {
-		if strings.HasPrefix(name, signInVariable+"_") {
-			b.WriteString("# From the answer before, see the connection's first request: read -r " + name + "\n")
+		if from := w.mask.origins[name]; from != "" {
+			b.WriteString("# From " + from + ": read -r " + name + "\n")
 			continue
 		}
 		b.WriteString("# First, for what is secret: read -r " + name + "\n")

@@ -122,6 +122,12 @@ func TestACopiedCommandSendsWhatTheTestSent(t *testing.T) {
 			c.Auth.Cookie.Before = &connection.FirstRequest{URI: "/form", Values: []connection.SignInValue{{Name: "t", From: connection.FromField, At: "_token"}}}
 			c.Auth.Cookie.Body = "password={{secret.password}}&_token={{signin.t}}"
 		}, map[string]string{"SECRET_PASSWORD": password, "SIGNIN_T": "t0ken-of-the-form"}},
+		"a chain whose values go into headers": {chained{}, func(c *connection.Connection) {
+			c.Auth.Cookie.Before = &connection.FirstRequest{URI: "/form", Values: []connection.SignInValue{
+				{Name: "t", From: connection.FromField, At: "_token"}, {Name: "x", From: connection.FromCookie, At: "FORM"}}}
+			c.Auth.Cookie.Body = "password={{secret.password}}&_token={{signin.t}}"
+			c.Headers = []connection.Header{{Name: "X-Api-Key", Value: "{{signin.x}}"}, {Name: "X-Company", Value: "of {{signin.t}}"}}
+		}, map[string]string{"SECRET_PASSWORD": password, "SIGNIN_T": "t0ken-of-the-form", "SIGNIN_X": "f0rm-value"}},
 		"no body": {json, func(c *connection.Connection) { c.Auth.Cookie.Body = "" }, nil},
 		"GET":     {json, func(c *connection.Connection) { c.Auth.Cookie.Method = "GET" }, nil},
 		"HEAD": {json, func(c *connection.Connection) {
@@ -193,6 +199,7 @@ func (chained) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(http.StatusForbidden)
 			return
 		}
+		w.Header().Set("X-Own", "0wn-value")
 		http.SetCookie(w, &http.Cookie{Name: "SID", Value: "s3ss1on-value", Path: "/"})
 	default:
 		if _, err := r.Cookie("SID"); err != nil {
@@ -207,6 +214,35 @@ func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestCommandsSayFromWhichAnswerAValueOfTheSignInComes(t *testing.T) {
+	s := newSite(t, outbound.Options{})
+	c := to(serve(t, chained{}))
+	c.Auth.Cookie.Before = &connection.FirstRequest{URI: "/form", Values: []connection.SignInValue{
+		{Name: "t", From: connection.FromXPath, At: "//input[\n@name='_token']/@value"}, {Name: "csrf", From: connection.FromCookie, At: "FORM"}}}
+	c.Auth.Cookie.Body = "password={{secret.password}}&_token={{signin.t}}"
+	c.Auth.Cookie.Values = []connection.SignInValue{{Name: "own", From: connection.FromHeader, At: "X-Own"}}
+	c.Headers = []connection.Header{{Name: "X-Csrf-Token", Value: "{{signin.csrf}}"}, {Name: "X-Own", Value: "{{signin.own}}"}}
+	r := s.test(c)
+	if !r.OK {
+		t.Fatalf("%+v", r)
+	}
+	for i, want := range []string{
+		"# From the answer to the first request, XPath //input[ @name='_token']/@value: read -r SIGNIN_T\n",
+		"# From the answer to the first request, the cookie FORM: read -r SIGNIN_CSRF\n",
+		"-H 'X-Csrf-Token: '\"$SIGNIN_CSRF\"",
+		"# From the answer to the sign-in, the header X-Own: read -r SIGNIN_OWN\n",
+		"-H 'X-Own: '\"$SIGNIN_OWN\"",
+	} {
+		step := r.Steps[1]
+		if i > 2 {
+			step = r.Steps[2]
+		}
+		if !strings.Contains(step.Curl, want) {
+			t.Errorf("no %s in\n%s", want, step.Curl)
+		}
 	}
 }
 

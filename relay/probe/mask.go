@@ -28,10 +28,11 @@ const minCookieLength = 6
 type mask struct {
 	needles []string
 	names   map[string]string // of the needles: the shell variable that stands for each
+	origins map[string]string // of variables: from where a sign-in took their values
 }
 
 func newMask(c *connection.Connection) *mask {
-	m := &mask{names: make(map[string]string)}
+	m := &mask{names: make(map[string]string), origins: make(map[string]string)}
 	for _, name := range slices.Sorted(maps.Keys(c.Secrets)) {
 		m.add(c.Secrets[name], variableName("SECRET", name))
 	}
