@@ -53,7 +53,7 @@ func newDoctor(w World) *cobra.Command {
 	cmd.MarkFlagsMutuallyExclusive("firewall-request", "json")
 	cmd.MarkFlagsMutuallyExclusive("firewall-request", "bundle")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if err := f.check(); err != nil {
+		if err := f.check(cmd.Flags().Changed("idle")); err != nil {
 			return err
 		}
 		stdlog.SetOutput(io.Discard) // net/http prints there what unruly servers send
@@ -70,9 +70,9 @@ func newDoctor(w World) *cobra.Command {
 	return cmd
 }
 
-func (f doctorFlags) check() error {
-	if f.idle < 0 || f.idle >= proto.MaxTrial {
-		return fmt.Errorf("--idle: from 1s to under %s", proto.MaxTrial)
+func (f doctorFlags) check(idleGiven bool) error {
+	if idleGiven && (f.idle < time.Second || f.idle >= proto.MaxTrial) {
+		return fmt.Errorf("--idle: from 1s to under %s, such as 70s", proto.MaxTrial)
 	}
 	if f.bundle == "" {
 		return nil

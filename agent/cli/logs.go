@@ -158,6 +158,9 @@ func newLogLevel(w World) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if cmd.Flags().Changed("for") && *lasts < time.Second {
+			return errors.New("--for: a level lasts for a second at least, such as 10m")
+		}
 		asked := levelAsked{LastsMs: lasts.Milliseconds()}
 		if len(args) == 1 {
 			asked.Level = args[0]

@@ -14,6 +14,9 @@ import (
 	"sallyport/agent/secret"
 )
 
+// longestCommand is the longest time that a command may be given.
+const longestCommand = 5 * time.Minute
+
 // Secrets is the key secrets: those of the site's own, by name. It is checked
 // when it is read.
 type Secrets map[string]Secret
@@ -106,6 +109,8 @@ func (s Secret) source(name string) (secret.Source, error) {
 		return out, errors.New("timeout is for a command")
 	case s.KeepFor < 0 || s.Timeout < 0:
 		return out, errors.New("a time can't be negative")
+	case s.Timeout > longestCommand:
+		return out, fmt.Errorf("timeout: a command may take %s at most: requests wait for it", longestCommand)
 	}
 	if s.Vault.Path != "" {
 		out.Vault = &secret.VaultPath{Mount: s.Vault.Mount, Path: s.Vault.Path, Field: s.Vault.Field}

@@ -82,6 +82,7 @@ func TestFaultySecretsNameLineAndKey(t *testing.T) {
 		"secrets:\n  erp: {env: A, keepFor: soon}\n":          "keepFor: expected a duration",
 		"secrets:\n  erp: {env: A, timeout: 1s}\n":            "timeout is for a command",
 		"secrets:\n  erp: {env: A, keepFor: -1s}\n":           "a time can't be negative",
+		"secrets:\n  erp: {command: [/x], timeout: 24h}\n":    "timeout: a command may take 5m0s at most",
 		"secrets:\n  \"a b\": {env: A}\n":                     "a name has up to 64",
 		"secrets:\n  erp: {vault: {field: x}}\n":              "line 2: secrets.erp: vault: path is missing",
 		"secrets:\n  erp:\n    vault:\n      pth: x\n":        `line 4: secrets.erp.vault: unknown key "pth"; did you mean "path"?`,

@@ -147,6 +147,8 @@ func TestFaultsSayWhereAndWhatToDo(t *testing.T) {
 		{name: "peer-address that is everywhere", flags: onPostgres("peer-listen", ":8443", "peer-address", "0.0.0.0:8443"), want: []string{"peer-address", "10.0.0.11:8443"}},
 		{name: "peer-address without a port", flags: onPostgres("peer-listen", ":8443", "peer-address", "relay-a"), want: []string{"peer-address", "HOST:PORT"}},
 		{name: "faulty duration", flags: map[string]string{"drain-timeout": "20"}, want: []string{"20s"}},
+		{name: "drain-delay before now", flags: map[string]string{"drain-delay": "-5s"}, want: []string{"--drain-delay", "-5s"}},
+		{name: "drain-timeout without end", flags: map[string]string{"drain-timeout": "20000h"}, want: []string{"--drain-timeout", "24h"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			from := Sources{Flags: c.flags, Env: env(c.env)}

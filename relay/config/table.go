@@ -74,13 +74,13 @@ func Table() []Option {
 			set:  text(func(c *Config) *string { return &c.PeerAddress })},
 		{Key: "drain-delay", Type: "duration", Default: "0s",
 			Help: "how long a stopping relay says on /readyz that it stops, and serves all the same, so that a load balancer turns to another one",
-			set:  duration(func(c *Config) *time.Duration { return &c.DrainDelay })},
+			set:  duration(longestDrain, func(c *Config) *time.Duration { return &c.DrainDelay })},
 		{Key: "drain-timeout", Type: "duration", Default: "20s",
 			Help: "how long a stopping relay waits for requests under way",
-			set:  duration(func(c *Config) *time.Duration { return &c.DrainTimeout })},
+			set:  duration(longestDrain, func(c *Config) *time.Duration { return &c.DrainTimeout })},
 		{Key: "agent-wait", Type: "duration", Default: "15s",
 			Help: "how long a request is held whose agent is away and was seen within the last minute; 0 to fail at once",
-			set:  setAgentWait},
+			set:  duration(longestAgentWait, func(c *Config) *time.Duration { return &c.AgentWait })},
 		{Key: "max-request-body", Type: "size", Default: "10GiB",
 			Help: "longest body of a request through a connection, such as 500MB or 2GiB; 0 for no limit",
 			set:  setMaxRequestBody},
@@ -173,30 +173,28 @@ func setTrustedProxies(c *Config, value string) error {
 	return nil
 }
 
-func duration(field func(*Config) *time.Duration) func(*Config, string) error {
+// duration takes none to most.
+func duration(most time.Duration, field func(*Config) *time.Duration) func(*Config, string) error {
 	return func(c *Config, value string) error {
 		d, err := time.ParseDuration(value)
 		if err != nil || d < 0 {
 			return fmt.Errorf("%q is not a duration such as 20s or 1m", value)
+		}
+		if d > most {
+			return fmt.Errorf("%q is more than %s, the most that it may be", value, most)
 		}
 		*field(c) = d
 		return nil
 	}
 }
 
+// longestDrain is the most that drain-delay and drain-timeout may be: nobody means
+// a relay that takes longer than a day to stop.
+const longestDrain = 24 * time.Hour
+
 // longestAgentWait is the most that agent-wait may be: what is held longer
 // holds memory, and mostly has no caller any more.
 const longestAgentWait = 5 * time.Minute
-
-func setAgentWait(c *Config, value string) error {
-	if err := duration(func(c *Config) *time.Duration { return &c.AgentWait })(c, value); err != nil {
-		return err
-	}
-	if c.AgentWait > longestAgentWait {
-		return fmt.Errorf("%q is more than the 5m that a request may be held at most", value)
-	}
-	return nil
-}
 
 func setMaxRequestBody(c *Config, value string) error {
 	n, err := humanize.ParseBytes(value)
