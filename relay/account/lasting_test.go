@@ -9,7 +9,7 @@ func TestALinkLastsInWholeUnits(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		time.Hour:              "1 hour",
 		90 * time.Minute:       "1 hour 30 minutes",
-		inviteLifetime:         "3 days",
+		InviteLifetime:         "3 days",
 		24 * time.Hour:         "1 day",
 		36 * time.Hour:         "36 hours",
 		61 * time.Second:       "1 minute 1 second",

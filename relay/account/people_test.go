@@ -66,7 +66,7 @@ func TestOnlyAdministratorsManagePeopleAndTokens(t *testing.T) {
 		_, _, token := h.CreateToken(ctx, actor, "x", Viewer, nil)
 		_, users := h.Users(ctx, actor)
 		_, tokens := h.Tokens(ctx, actor)
-		_, link := h.SignInLinkFor(ctx, actor, admin.ID, 0)
+		_, link := h.SignInLinkFor(ctx, actor, admin.ID, InviteLifetime)
 		for what, err := range map[string]error{
 			"create user": create, "create token": token, "users": users, "tokens": tokens, "link": link,
 			"role": h.SetRole(ctx, actor, admin.ID, Viewer), "disable": h.DisableUser(ctx, actor, admin.ID, true),
@@ -103,14 +103,14 @@ func TestPeopleAreInvitedChangedAndLockedOut(t *testing.T) {
 
 	_, err = h.RedeemLink(ctx, strings.TrimPrefix(path, LinkPath))
 	must(t, err)
-	second, err := h.SignInLinkFor(ctx, admin.Actor(), bob.ID, 0)
+	second, err := h.SignInLinkFor(ctx, admin.Actor(), bob.ID, InviteLifetime)
 	must(t, err)
 	must(t, h.DisableUser(ctx, admin.Actor(), bob.ID, true))
 	_, err = h.RedeemLink(ctx, strings.TrimPrefix(second, LinkPath))
 	wantCode(t, err, proto.CodeUnauthorized, "")
 	_, err = h.ActorForUser(ctx, bob.ID)
 	wantCode(t, err, proto.CodeUnauthorized, "disabled")
-	_, err = h.SignInLinkFor(ctx, admin.Actor(), bob.ID, 0)
+	_, err = h.SignInLinkFor(ctx, admin.Actor(), bob.ID, InviteLifetime)
 	wantCode(t, err, proto.CodeConflict, "is disabled")
 	must(t, h.DisableUser(ctx, admin.Actor(), bob.ID, false))
 	must(t, h.SetRole(ctx, admin.Actor(), bob.ID, Viewer))

@@ -23,8 +23,12 @@ const (
 	// firstLinkLifetime: who installs a relay may come back to the terminal
 	// after lunch; a new link is one command away.
 	firstLinkLifetime = 24 * time.Hour
-	// inviteLifetime: an invitation waits for a weekend.
-	inviteLifetime = 72 * time.Hour
+	// InviteLifetime is for links that are sent to people: one waits for a weekend.
+	InviteLifetime = 72 * time.Hour
+	// shortestLink: who gets a link has to copy it into a browser.
+	shortestLink = time.Minute
+	// longestLink: who holds a link is whom it is for, so it must not lie about for ever.
+	longestLink = 30 * 24 * time.Hour
 )
 
 // firstEmail is the address of the account that the first start makes.
@@ -82,13 +86,21 @@ func (a *Accounts) NewSignInLink(ctx context.Context, ttl time.Duration) (path s
 		Hint: "Start the relay once; its first start makes one."}
 }
 
-// SignInLinkFor makes a one-time link for a person. ttl 0: three days.
+// CheckLinkLife refuses a time for which no link can be good.
+func CheckLinkLife(ttl time.Duration) error {
+	if ttl < shortestLink || ttl > longestLink {
+		return invalid(fmt.Sprintf("A sign-in link is good for at least %s and at most %s.", Lasting(shortestLink), Lasting(longestLink)), "")
+	}
+	return nil
+}
+
+// SignInLinkFor makes a one-time link for a person, good for ttl; see CheckLinkLife.
 func (a *Accounts) SignInLinkFor(ctx context.Context, actor Actor, userID string, ttl time.Duration) (path string, err error) {
 	if err := requireAdmin(actor, "make sign-in links"); err != nil {
 		return "", err
 	}
-	if ttl <= 0 {
-		ttl = inviteLifetime
+	if err := CheckLinkLife(ttl); err != nil {
+		return "", err
 	}
 	err = a.store.Workspace(actor.WorkspaceID).Atomically(ctx, func(w *store.Workspace) error {
 		u, err := w.User(ctx, userID)

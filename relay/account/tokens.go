@@ -47,23 +47,17 @@ func (a *Accounts) CreateToken(ctx context.Context, actor Actor, name string, ro
 	if err := requireAdmin(actor, "make API tokens"); err != nil {
 		return Token{}, "", err
 	}
-	var wrong faults
 	name = strings.TrimSpace(name)
-	wrong.check("name", checkName(name, "Name the program that will use the token."))
-	_, err := ParseRole(string(role))
-	wrong.check("role", err)
+	if err := a.CheckToken(name, role, expires); err != nil {
+		return Token{}, "", err
+	}
 	var until time.Time
 	if expires != nil {
-		if until = *expires; !until.After(a.clock()) {
-			wrong.check("expiresAt", invalid("The time at which the token expires is in the past.", ""))
-		}
-	}
-	if err := wrong.err(); err != nil {
-		return Token{}, "", err
+		until = *expires
 	}
 	secret := TokenPrefix + newSecret()
 	var row store.Token
-	err = a.store.Workspace(actor.WorkspaceID).Atomically(ctx, func(w *store.Workspace) (err error) {
+	err := a.store.Workspace(actor.WorkspaceID).Atomically(ctx, func(w *store.Workspace) (err error) {
 		row, err = a.addToken(ctx, w, actor, name, role, until, secret)
 		return err
 	})
@@ -71,6 +65,18 @@ func (a *Accounts) CreateToken(ctx context.Context, actor Actor, name string, ro
 		return Token{}, "", err
 	}
 	return tokenOf(row), secret, nil
+}
+
+// CheckToken is what CreateToken would say of the fields: an *Invalid, or nil.
+func (a *Accounts) CheckToken(name string, role Role, expires *time.Time) error {
+	var wrong faults
+	wrong.check("name", checkName(strings.TrimSpace(name), "Name the program that will use the token."))
+	_, err := ParseRole(string(role))
+	wrong.check("role", err)
+	if expires != nil && !expires.After(a.clock()) {
+		wrong.check("expiresAt", invalid("The time at which the token expires is in the past.", ""))
+	}
+	return wrong.err()
 }
 
 func (a *Accounts) addToken(ctx context.Context, w *store.Workspace, actor Actor, name string, role Role, until time.Time, secret string) (store.Token, error) {

@@ -139,7 +139,7 @@ func (a *Accounts) RemoveUser(ctx context.Context, actor Actor, userID string) e
 }
 
 // CreateUser adds a person and returns the one-time path by which they sign in
-// for the first time; it is valid for inviteLifetime.
+// for the first time; it is valid for InviteLifetime.
 func (a *Accounts) CreateUser(ctx context.Context, actor Actor, email, name string, role Role) (User, string, error) {
 	if err := requireAdmin(actor, "add people"); err != nil {
 		return User{}, "", err
@@ -154,7 +154,7 @@ func (a *Accounts) CreateUser(ctx context.Context, actor Actor, email, name stri
 		if err := w.CreateUser(ctx, row); err != nil {
 			return err
 		}
-		if path, err = a.link(ctx, w, row.ID, inviteLifetime); err != nil {
+		if path, err = a.link(ctx, w, row.ID, InviteLifetime); err != nil {
 			return err
 		}
 		return a.audit(ctx, w, actor, "user.create", "user", row.ID, email, "role "+string(role))
@@ -191,7 +191,8 @@ func checkPerson(email, name string, role Role) (cleanedEmail, cleanedName strin
 	return email, name, wrong.err()
 }
 
-func checkRole(role Role) error {
+// CheckRole is what SetRole would say of the role: an *Invalid, or nil.
+func CheckRole(role Role) error {
 	var wrong faults
 	_, err := ParseRole(string(role))
 	wrong.check("role", err)
@@ -211,7 +212,7 @@ func (a *Accounts) SetRole(ctx context.Context, actor Actor, userID string, role
 	if err := requireAdmin(actor, "change roles"); err != nil {
 		return err
 	}
-	if err := checkRole(role); err != nil {
+	if err := CheckRole(role); err != nil {
 		return err
 	}
 	return a.change(ctx, actor, userID, role != Admin, "user.role", "role "+string(role), func(w *store.Workspace) error {

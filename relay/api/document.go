@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"sallyport/relay/account"
 )
 
 // document is a JSON body of type T. Huma describes it as T; what it holds is
@@ -82,6 +84,16 @@ func merged(form []FieldError, content []FieldError) *Problem {
 		}
 	}
 	return invalid(all)
+}
+
+// mergedWith is merged, where what is wrong with a person or a token is an error, or
+// nil.
+func mergedWith(form []FieldError, content error) *Problem {
+	var wrong *account.Invalid
+	if errors.As(content, &wrong) {
+		return merged(form, faultsOf(wrong))
+	}
+	return merged(form, nil)
 }
 
 // fieldPath is huma's location without the word for the body.

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"time"
 
@@ -67,11 +66,7 @@ func (h *handler) invite(ctx context.Context, in *invitationRequest) (*invitatio
 		doc.Role = account.Editor
 	}
 	if len(form) > 0 {
-		var wrong *account.Invalid
-		if errors.As(account.CheckPerson(doc.Email, doc.Name, doc.Role), &wrong) {
-			return nil, merged(form, faultsOf(wrong))
-		}
-		return nil, merged(form, nil)
+		return nil, mergedWith(form, account.CheckPerson(doc.Email, doc.Name, doc.Role))
 	}
 	u, path, err := h.Accounts.CreateUser(ctx, actorOf(ctx), doc.Email, doc.Name, doc.Role)
 	if err != nil {
@@ -92,9 +87,13 @@ type changedPerson struct {
 }
 
 func (h *handler) changePerson(ctx context.Context, in *changedPerson) (*personAnswer, error) {
-	doc, err := in.Body.strict(h.schemas())
-	if err != nil {
-		return nil, err
+	doc, form := in.Body.decode(h.schemas())
+	if len(form) > 0 {
+		var content error
+		if doc.Role != "" {
+			content = account.CheckRole(doc.Role)
+		}
+		return nil, mergedWith(form, content)
 	}
 	actor := actorOf(ctx)
 	if doc.Role != "" {
@@ -122,7 +121,7 @@ type SignInLink struct {
 type linkAnswer struct{ Body SignInLink }
 
 func (h *handler) newSignInLink(ctx context.Context, in *Identified) (*linkAnswer, error) {
-	path, err := h.Accounts.SignInLinkFor(ctx, actorOf(ctx), in.ID, 0)
+	path, err := h.Accounts.SignInLinkFor(ctx, actorOf(ctx), in.ID, account.InviteLifetime)
 	if err != nil {
 		return nil, err
 	}

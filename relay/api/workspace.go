@@ -61,12 +61,12 @@ func (h *handler) listTokens(ctx context.Context, _ *struct{}) (*listed[Token], 
 type tokenRequest struct{ Body document[newToken] }
 
 func (h *handler) createToken(ctx context.Context, in *tokenRequest) (*tokenAnswer, error) {
-	doc, err := in.Body.strict(h.schemas())
-	if err != nil {
-		return nil, err
-	}
+	doc, form := in.Body.decode(h.schemas())
 	if doc.Role == "" {
 		doc.Role = account.Editor
+	}
+	if len(form) > 0 {
+		return nil, mergedWith(form, h.Accounts.CheckToken(doc.Name, doc.Role, doc.ExpiresAt))
 	}
 	t, secret, err := h.Accounts.CreateToken(ctx, actorOf(ctx), doc.Name, doc.Role, doc.ExpiresAt)
 	if err != nil {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -54,6 +55,38 @@ func TestPersonIsAddedAndSignsInByLink(t *testing.T) {
 		t.Errorf("%d %s", status, said)
 	}
 	if out, status := relay.command("user", "reset", "ada@example.com"); status != 0 || !signInLink.MatchString(out) {
+		t.Errorf("%d %s", status, out)
+	}
+}
+
+func TestALifeThatNoLinkOrTokenCanHaveIsRefused(t *testing.T) {
+	relay := startRelay(t, "")
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"user", "link", "admin@localhost", "--valid", "0s"}, "--valid 0s: A sign-in link is good for at least 1 minute and at most 30 days."},
+		{[]string{"user", "link", "--valid", "0s"}, "--valid 0s:"},
+		{[]string{"user", "link", "--valid", "-1h"}, "--valid -1h0m0s:"},
+		{[]string{"user", "link", "--valid", "721h"}, "at most 30 days"},
+		{[]string{"token", "create", "ci", "--expires", "-1h"}, "--expires -1h0m0s: a token works for a minute at least"},
+		{[]string{"token", "create", "ci", "--expires", "1ns"}, "--expires 1ns:"},
+		{[]string{"token", "create", "ci", "--expires", "-1h", "--relay", relay.url}, "--expires -1h0m0s:"},
+	} {
+		out, log := &noteBook{}, &noteBook{}
+		args := c.args
+		if !slices.Contains(args, "--relay") {
+			args = append(args, "--data", relay.data, "--public-url", relay.url)
+		}
+		status := run(context.Background(), args, outside{out: out, err: log, env: lookUp(nil)})
+		if status != 1 || !strings.Contains(log.String(), c.want) || out.String() != "" {
+			t.Errorf("%v: %d %s%s", c.args, status, out, log)
+		}
+	}
+	if out, _ := relay.command("token", "list"); strings.Contains(out, "ci") {
+		t.Errorf("a token was made: %s", out)
+	}
+	if out, status := relay.command("user", "link", "--valid", "90m"); status != 0 || !strings.Contains(out, "within 1 hour 30 minutes") {
 		t.Errorf("%d %s", status, out)
 	}
 }

@@ -33,6 +33,12 @@ func newTokenCreate(o outside) *cobra.Command {
 	}
 	role := cmd.Flags().String("role", string(account.Editor), "admin, editor or viewer")
 	expires := cmd.Flags().Duration("expires", 0, "after how long the token stops working, such as 720h; 0: never")
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		if *expires < 0 || *expires > 0 && *expires < time.Minute {
+			return fmt.Errorf("--expires %s: a token works for a minute at least, such as 720h, or with 0 until it is revoked", *expires)
+		}
+		return nil
+	}
 	atDesk(cmd, o, func(ctx context.Context, d *desk, args []string) error {
 		var until *time.Time
 		if *expires > 0 {

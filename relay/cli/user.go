@@ -60,7 +60,13 @@ func newUserLink(o outside) *cobra.Command {
 		Short: "Make a one-time sign-in link, by default for the first administrator",
 		Args:  cobra.MaximumNArgs(1),
 	}
-	valid := cmd.Flags().Duration("valid", time.Hour, "how long the link may be used")
+	valid := cmd.Flags().Duration("valid", time.Hour, "how long the link may be used: 1m to 720h")
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		if err := account.CheckLinkLife(*valid); err != nil {
+			return fmt.Errorf("--valid %s: %w", *valid, inWords(err))
+		}
+		return nil
+	}
 	atDesk(cmd, o, func(ctx context.Context, d *desk, args []string) error {
 		path, err := "", error(nil)
 		if len(args) == 0 {

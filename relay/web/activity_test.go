@@ -123,11 +123,14 @@ func TestPeopleAreInvitedAndLockedOutOnTheirPage(t *testing.T) {
 	c := r.client()
 	a := c.post("/settings/people", url.Values{"email": {"nobody"}, "name": {"Ada"}, "role": {"viewer"}})
 	a.contains(t, "is not an e-mail address", `value="nobody"`, `value="Ada"`, `value="viewer" selected`)
+	a = c.post("/settings/people", url.Values{"email": {"ada@example.com"}, "name": {strings.Repeat("a", 101)}, "role": {"boss"}})
+	a.contains(t, `id="e-email"></p>`, `aria-describedby="e-name" aria-invalid="true" autofocus`, `id="e-name">The name must have 1 to 100`, `aria-describedby="e-role" aria-invalid="true">`, `id="e-role">&#34;boss&#34; is not a role`)
 	a = c.post("/settings/people", url.Values{"email": {"ada@example.com"}, "role": {"viewer"}})
 	a.contains(t, "Send this link to ada@example.com", r.url+"/sign-in/link/")
 	people, err := r.accounts.Users(t.Context(), r.admin)
 	must(t, err)
 	ada, first := people[0], people[1]
+	c.post("/settings/people", url.Values{"email": {"ada@example.com"}, "role": {"viewer"}}).contains(t, `id="e-email">ada@example.com has an account already`)
 	if ada.Email != "ada@example.com" {
 		ada, first = first, ada
 	}

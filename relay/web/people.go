@@ -18,8 +18,8 @@ type peopleView struct {
 	Email       string
 	Name        string
 	Role        string
-	Error       string // of the invitation
-	Link        string // a sign-in link that was just made, shown this once
+	Faults      formFaults // of the invitation
+	Link        string     // a sign-in link that was just made, shown this once
 	LinkFor     string
 	Problem     string // why a change was refused
 	NoneMatches bool
@@ -48,7 +48,7 @@ func (h *handler) invite(w http.ResponseWriter, r *http.Request, actor account.A
 	view := peopleView{Email: r.PostForm.Get("email"), Name: r.PostForm.Get("name"), Role: r.PostForm.Get("role")}
 	user, path, err := h.Accounts.CreateUser(r.Context(), actor, view.Email, view.Name, account.Role(view.Role))
 	if e := proto.AsError(err); e != nil && (e.Code == proto.CodeValidation || e.Code == proto.CodeConflict) {
-		view.Error = sentence(e)
+		view.Faults = faultsIn(err, "email")
 		return h.peoplePage(w, r, actor, e.Code.Status(), view)
 	}
 	if err != nil {
@@ -77,7 +77,7 @@ func (h *handler) changePerson(w http.ResponseWriter, r *http.Request, actor acc
 		err = h.Accounts.RemoveUser(ctx, actor, id)
 	case "link":
 		var path string
-		if path, err = h.Accounts.SignInLinkFor(ctx, actor, id, 0); err == nil {
+		if path, err = h.Accounts.SignInLinkFor(ctx, actor, id, account.InviteLifetime); err == nil {
 			var user account.User
 			if user, err = h.Accounts.Person(ctx, actor, id); err == nil {
 				return h.peoplePage(w, r, actor, http.StatusOK, peopleView{Role: string(account.Editor), Link: h.link(path), LinkFor: user.Email})

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -21,7 +22,8 @@ type settingsView struct {
 	TokenExpires  string
 	Roles         []choice
 	Lifetimes     []choice
-	Errors        map[string]string
+	TokenFaults   formFaults
+	Errors        map[string]string // of the password's form
 }
 
 type tokenRow struct {
@@ -31,7 +33,7 @@ type tokenRow struct {
 
 func newSettingsView() settingsView {
 	return settingsView{
-		TokenRole: string(account.Editor), TokenExpires: "90", Errors: map[string]string{"current": "", "new": "", "name": ""},
+		TokenRole: string(account.Editor), TokenExpires: "90", Errors: map[string]string{"current": "", "new": ""},
 		Roles:     []choice{{Value: string(account.Admin), Label: "Admin"}, {Value: string(account.Editor), Label: "Editor"}, {Value: string(account.Viewer), Label: "Viewer"}},
 		Lifetimes: []choice{{Value: "30", Label: "in 30 days"}, {Value: "90", Label: "in 90 days"}, {Value: "365", Label: "in a year"}, {Value: "0", Label: "never"}},
 	}
@@ -108,14 +110,14 @@ func (h *handler) createToken(w http.ResponseWriter, r *http.Request, actor acco
 	}
 	view := newSettingsView()
 	view.TokenName, view.TokenRole, view.TokenExpires = r.PostForm.Get("name"), r.PostForm.Get("role"), r.PostForm.Get("expires")
-	var expires *time.Time
-	if days, _ := strconv.Atoi(view.TokenExpires); days > 0 {
-		at := h.Clock().AddDate(0, 0, days)
-		expires = &at
+	expires, offered := expiry(h.Clock(), view.TokenExpires, view.Lifetimes)
+	if !offered && actor.MayAdminister() { // who may not is told that
+		view.TokenFaults = formFaults{{Path: "expiresAt", Message: "Choose one of these."}}
+		return h.settingsPage(w, r, actor, http.StatusUnprocessableEntity, view)
 	}
 	_, secret, err := h.Accounts.CreateToken(r.Context(), actor, view.TokenName, account.Role(view.TokenRole), expires)
 	if e := proto.AsError(err); e != nil && e.Code == proto.CodeValidation {
-		view.Errors["name"] = sentence(e)
+		view.TokenFaults = faultsIn(err, "name")
 		return h.settingsPage(w, r, actor, e.Code.Status(), view)
 	}
 	if err != nil {
@@ -124,6 +126,20 @@ func (h *handler) createToken(w http.ResponseWriter, r *http.Request, actor acco
 	view = newSettingsView()
 	view.Secret = secret
 	return h.settingsPage(w, r, actor, http.StatusOK, view)
+}
+
+// expiry is when a token ends whose life, in days, was chosen from those offered;
+// nil: never, which nobody gets who has not chosen it.
+func expiry(now time.Time, chosen string, lives []choice) (at *time.Time, offered bool) {
+	if !slices.ContainsFunc(lives, func(c choice) bool { return c.Value == chosen }) {
+		return nil, false
+	}
+	days, err := strconv.Atoi(chosen)
+	if err != nil || days == 0 {
+		return nil, err == nil
+	}
+	end := now.AddDate(0, 0, days)
+	return &end, true
 }
 
 func (h *handler) revokeToken(w http.ResponseWriter, r *http.Request, actor account.Actor) error {

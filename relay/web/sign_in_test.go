@@ -162,6 +162,14 @@ func TestTokensAreShownOnce(t *testing.T) {
 	if a.status != http.StatusUnprocessableEntity {
 		t.Errorf("a token without a name: %d", a.status)
 	}
+	a.contains(t, `id="e-token-name">The name must have`)
+	c.post("/settings/tokens", url.Values{"name": {"x"}, "role": {"boss"}, "expires": {"30"}}).contains(t, `id="e-token-name"></p>`, `id="e-role">&#34;boss&#34; is not a role`)
+	for _, days := range []string{"", "x", "-5", "99999999"} { // none of them may mean never
+		if a = c.post("/settings/tokens", url.Values{"name": {"x"}, "role": {"viewer"}, "expires": {days}}); a.status != http.StatusUnprocessableEntity {
+			t.Errorf("a token for %q days: %d", days, a.status)
+		}
+		a.contains(t, `id="e-expires">Choose one of these.`)
+	}
 	a = c.post("/settings/tokens", url.Values{"name": {"Nightly import"}, "role": {"editor"}, "expires": {"30"}})
 	a.contains(t, "sally_", "it is not shown again", "Nightly import")
 	if a = c.get("/settings"); strings.Count(a.body, "sally_") > 0 {
