@@ -213,7 +213,10 @@ func TestSlowReaderHoldsBackTheApplication(t *testing.T) {
 
 type zeros struct{}
 
-func (zeros) Read(p []byte) (int, error) { return len(p), nil }
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
 
 func TestCancellationReachesTheApplication(t *testing.T) {
 	app := newUnending(t)
