@@ -1,9 +1,7 @@
 package peer
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -16,7 +14,6 @@ import (
 
 	"sallyport/internal/rawio"
 	"sallyport/internal/retry"
-	"sallyport/relay/event"
 	"sallyport/relay/hub"
 )
 
@@ -40,17 +37,21 @@ type link struct {
 	made  time.Time
 	life  context.Context
 	end   context.CancelFunc
+	use   context.Context // ends when it retires, for what would last for ever
+	unuse context.CancelFunc
 	http  *http.Transport
+	next  *link // is to follow it once it is up; nil: none. Guarded by the Peers' mu
 
-	mu       sync.Mutex // guards the following
-	conn     *http.ClientConn
-	leaving  bool  // the relay takes no more requests, while conn is up
-	retired  bool  // another link has taken its place
-	why      error // why it is down; nil while it is being dialled for the first time
-	inFlight int
-	byAgent  map[string]int        // how many of those are requests for an agent
-	idle     chan struct{}         // closed when leaving and inFlight is 0
-	refuted  map[string]refutation // by agent
+	mu        sync.Mutex // guards the following
+	conn      *http.ClientConn
+	certified time.Time // until when both certificates are good by which conn was made
+	leaving   bool      // the relay takes no more requests, while conn is up
+	retired   bool      // another link has taken its place
+	why       error     // why it is down; nil while it is being dialled for the first time
+	inFlight  int
+	byAgent   map[string]int        // how many of those are requests for an agent
+	idle      chan struct{}         // closed when leaving and inFlight is 0
+	refuted   map[string]refutation // by agent
 }
 
 // refutation says that a relay does not hold an agent, as it said by the counter.
@@ -62,6 +63,7 @@ type refutation struct {
 func newLink(p *Peers, r Relay) *link {
 	l := &link{peers: p, relay: r, made: p.opts.Clock(), byAgent: make(map[string]int), refuted: make(map[string]refutation)}
 	l.life, l.end = context.WithCancel(p.life)
+	l.use, l.unuse = context.WithCancel(l.life)
 	l.http = &http.Transport{
 		DialContext:         rawio.Dial(&net.Dialer{Timeout: dialTimeout}),
 		TLSHandshakeTimeout: dialTimeout,
@@ -97,7 +99,11 @@ func (l *link) run() {
 			complained = time.Now()
 		} else if time.Since(complained) >= complainEvery {
 			complained = time.Now()
-			l.peers.log.Warn("relay can't be reached", zap.String("relay", l.relay.ID), zap.String("address", l.relay.Address),
+			what := "relay can't be reached"
+			if l.peers.doubled(l) {
+				what = "connection to a relay can't be made anew, though its certificates end before long"
+			}
+			l.peers.log.Warn(what, zap.String("relay", l.relay.ID), zap.String("address", l.relay.Address),
 				zap.String("why", words(err)), zap.NamedError("cause", err))
 		}
 		wait := time.NewTimer(backoff.Next())
@@ -114,6 +120,10 @@ func (l *link) run() {
 func (l *link) connect() (up bool, err error) {
 	ctx, cancel := context.WithTimeout(l.life, 2*dialTimeout)
 	defer cancel()
+	own, err := l.peers.papers.own() // it shows this one, or by then a later one
+	if err != nil {
+		return false, err
+	}
 	conn, err := l.http.NewClientConn(ctx, "https", l.relay.Address)
 	if err != nil {
 		return false, err
@@ -142,10 +152,13 @@ func (l *link) connect() (up bool, err error) {
 	}
 	l.mu.Lock()
 	l.conn, l.why, l.leaving, l.idle = conn, nil, false, make(chan struct{})
+	l.certified = firstToEnd(own, resp.TLS)
 	l.mu.Unlock()
-	l.peers.log.Info("relay reached", zap.String("relay", l.relay.ID), zap.String("address", l.relay.Address))
-	l.peers.nudge()
-	l.peers.missed() // what happened there until now
+	if !l.peers.doubled(l) {
+		l.peers.log.Info("relay reached", zap.String("relay", l.relay.ID), zap.String("address", l.relay.Address))
+		l.peers.nudge()
+		l.peers.missed() // what happened there until now
+	}
 	return true, l.listen(resp)
 }
 
@@ -161,41 +174,6 @@ func (e *unexpectedError) Error() string {
 
 // errLeaves: the other relay is about to stop, and all its answers have come.
 var errLeaves = errors.New("it stops")
-
-// maxNotice is the longest line that a relay says on a link, in bytes.
-const maxNotice = 64 << 10
-
-// listen takes in what the other relay says, until the link ends.
-func (l *link) listen(resp *http.Response) error {
-	lines := bufio.NewScanner(resp.Body)
-	lines.Buffer(nil, maxNotice)
-	for lines.Scan() {
-		var n notice
-		if err := json.Unmarshal(lines.Bytes(), &n); err != nil {
-			return fmt.Errorf("read what the relay says: %w", err)
-		}
-		if n.Arrived != "" {
-			l.peers.arrived(n.Arrived)
-		}
-		if n.Missed {
-			l.peers.missed()
-		}
-		if e := n.Event; e != nil && l.peers.opts.Events != nil {
-			l.peers.opts.Events.Pass(event.Event{WorkspaceID: e.WorkspaceID, Type: e.Type, ID: e.ID})
-		}
-		if n.Leaving {
-			select {
-			case <-l.leave():
-				return errLeaves
-			case <-resp.Request.Context().Done():
-			}
-		}
-	}
-	if err := lines.Err(); err != nil {
-		return err
-	}
-	return errors.New("it closed the connection")
-}
 
 // leave sends no more requests over the connection. The channel is closed when
 // the last is answered.
@@ -246,6 +224,7 @@ func (l *link) take(agentID string) (*http.ClientConn, error) {
 		return nil, &fullError{streamsAtOnce}
 	}
 	l.inFlight++
+	l.peers.underWay.Add(1)
 	if agentID != "" {
 		l.byAgent[agentID]++
 	}
@@ -257,10 +236,11 @@ func (l *link) release(agentID string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.inFlight--
+	l.peers.underWay.Add(-1)
 	if l.byAgent[agentID]--; l.byAgent[agentID] <= 0 {
 		delete(l.byAgent, agentID)
 	}
-	if l.retired && len(l.byAgent) == 0 {
+	if l.retired && l.inFlight == 0 {
 		l.end()
 	}
 	if l.leaving && l.inFlight == 0 {
@@ -271,9 +251,10 @@ func (l *link) release(agentID string) {
 // retire ends the link once its last request is answered. It may have been made anew
 // to the run that the link in its place is meant for, before that was known.
 func (l *link) retire() {
+	l.unuse()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.retired = true; len(l.byAgent) == 0 {
+	if l.retired = true; l.inFlight == 0 {
 		l.end()
 	}
 }

@@ -175,8 +175,8 @@ func (p *Peers) Disconnect(agentID, instanceID, reason string) {
 	if p.closed {
 		return
 	}
-	for _, l := range p.links {
-		p.work.Go(func() { l.disconnect(told) })
+	for relayID := range p.links {
+		p.work.Go(func() { p.disconnectAt(relayID, told) })
 	}
 }
 
@@ -188,20 +188,27 @@ const (
 	disconnectPause = time.Second
 )
 
-func (l *link) disconnect(told revoked) {
+// disconnectAt tells a relay, by whichever link there is to it at each try.
+func (p *Peers) disconnectAt(relayID string, told revoked) {
 	var err error
 	for range disconnectTries {
-		if err = l.ask(l.life, pathDisconnect, told, nil); err == nil || l.life.Err() != nil {
+		p.mu.Lock()
+		l := p.links[relayID]
+		p.mu.Unlock()
+		if l == nil { // it is gone
+			return
+		}
+		if err = l.ask(p.life, pathDisconnect, told, nil); err == nil || p.life.Err() != nil {
 			return
 		}
 		pause := time.NewTimer(disconnectPause)
 		select {
-		case <-l.life.Done():
+		case <-p.life.Done():
 		case <-pause.C:
 		}
 		pause.Stop()
 	}
-	l.peers.log.Warn("a relay can't be told to end tunnels", zap.String("relay", l.relay.ID), zap.String("agent", told.AgentID),
+	p.log.Warn("a relay can't be told to end tunnels", zap.String("relay", relayID), zap.String("agent", told.AgentID),
 		zap.String("instance", told.InstanceID), zap.Error(err))
 }
 

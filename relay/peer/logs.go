@@ -63,8 +63,12 @@ func (p *Peers) tail(reader *hub.LogReader, agentID, query string) {
 	}
 }
 
-// tail hands on what the other relay says of the log, until that ends.
+// tail hands on what the other relay says of the log, until that ends or another
+// link has taken this one's place.
 func (l *link) tail(ctx context.Context, reader *hub.LogReader, query string) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(l.use, cancel)()
 	conn, err := l.take("")
 	if err != nil {
 		return

@@ -221,21 +221,3 @@ func (p *Peers) Trouble(agentID string) *hub.Trouble {
 
 // Forget has the store asked anew where an agent is.
 func (p *Peers) Forget(agentID string) { p.lookups.forget(agentID) }
-
-// arrived takes in that an agent has opened a tunnel to another relay.
-func (p *Peers) arrived(agentID string) {
-	p.lookups.forget(agentID)
-	p.nudge()
-}
-
-func (p *Peers) nudge() { p.hub.Nudge() }
-
-// missed tells those who watch that events of another relay were lost.
-func (p *Peers) missed() {
-	if p.opts.Events != nil {
-		p.opts.Events.Lose()
-	}
-}
-
-// Announce implements hub.Elsewhere: an agent has opened a tunnel to this relay.
-func (p *Peers) Announce(agentID string) { p.callers.tell(notice{Arrived: agentID}) }

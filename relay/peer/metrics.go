@@ -24,7 +24,7 @@ func newMetrics(registerer prometheus.Registerer, p *Peers) *metrics {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sallyport_peers_connected", Help: "Other relays that this one has a connection to."},
 			func() float64 { _, up := p.counts(); return float64(up) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sallyport_peer_requests_in_flight", Help: "Requests under way by way of other relays."},
-			func() float64 { return float64(p.inFlight()) }),
+			func() float64 { return float64(p.underWay.Load()) }),
 	}
 	if registerer != nil {
 		registerer.MustRegister(m.collectors...)
@@ -49,15 +49,4 @@ func (p *Peers) counts() (known, up int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.links), up
-}
-
-func (p *Peers) inFlight() (n int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, l := range p.links {
-		l.mu.Lock()
-		n += l.inFlight
-		l.mu.Unlock()
-	}
-	return n
 }

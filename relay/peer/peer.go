@@ -112,7 +112,9 @@ type Peers struct {
 	server  *http.Server
 	leaving atomic.Bool
 	callers callers // relays that are connected to this one
-	serving sync.WaitGroup
+	// underWay counts the requests on all links, those that retire among them.
+	underWay atomic.Int64
+	serving  sync.WaitGroup
 
 	mu     sync.Mutex       // guards the following
 	links  map[string]*link // by relay id
@@ -180,6 +182,7 @@ func (p *Peers) attend() {
 	defer ticker.Stop()
 	for {
 		p.meet(p.opts.Roll.Peers())
+		p.renew()
 		select {
 		case <-p.life.Done():
 			return
@@ -204,7 +207,7 @@ func (p *Peers) meet(living []Relay) {
 	for id, l := range p.links {
 		// Who answers on a connection lives, whatever has come of the store.
 		if !there[id] && !l.up() && p.opts.Clock().Sub(l.made).Abs() > strangerFor {
-			l.end()
+			l.drop()
 			delete(p.links, id)
 		}
 	}
@@ -224,6 +227,9 @@ func (p *Peers) linkTo(r Relay) *link {
 	}
 	if l != nil {
 		l.retire()
+		if l.next != nil {
+			l.next.end()
+		}
 		delete(p.links, r.ID)
 	}
 	if r.Address == "" {

@@ -3,7 +3,6 @@ package tunnel
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -73,9 +72,7 @@ func TestNewsOfTheNextRunCutsNoRequest(t *testing.T) {
 		}
 		_, _ = io.WriteString(w, "here")
 	})
-	a, b := newPair(t)
-	a.enrolled()
-	a.awaitMet(b)
+	a, b, path := newPairThrough(t)
 	slow := make(chan string, 1)
 	go func() {
 		resp, err := b.send(t.Context(), "POST", app.URL+"/slow", nil)
@@ -88,12 +85,7 @@ func TestNewsOfTheNextRunCutsNoRequest(t *testing.T) {
 	next.Epoch++
 	known.relays["rly_a"] = next
 	known.mu.Unlock()
-	testkit.Eventually(t, patience, "a new link has taken the place of the other", func() error {
-		if n := b.figure("sallyport_peer_requests_in_flight"); n != 0 {
-			return fmt.Errorf("%v requests on it", n)
-		}
-		return nil
-	})
+	awaitConnections(t, path, 2, 2, "a new link has taken the place of the other")
 	resp, err := b.send(t.Context(), "POST", app.URL, nil)
 	if got := whole(resp, err); got != "here" {
 		t.Errorf("by the new one: %q", got)
