@@ -201,8 +201,12 @@ func authWarnings(s Spec) []string {
 	if len(s.Auth.TypedCredentials()) > 0 && s.Auth.Type != AuthCustom {
 		w = append(w, "The password or token stands in the connection itself, where everyone reads it who may change connections. Make a secret of it, and write {{secret.NAME}} in its place.")
 	}
-	if o := s.Auth.OAuth2; s.Mode == Cloud && s.Auth.Type == AuthOAuth2 && o != nil && strings.HasPrefix(strings.ToLower(o.TokenURI), "http://") {
-		w = append(w, "The token URI is http: the client secret and the tokens can be read on the way.")
+	if o := s.Auth.OAuth2; s.Mode == Cloud && s.Auth.Type == AuthOAuth2 && o != nil {
+		for _, at := range []struct{ name, uri string }{{"token", o.TokenURI}, {"revocation", o.RevocationURI}} {
+			if strings.HasPrefix(strings.ToLower(at.uri), "http://") {
+				w = append(w, "The "+at.name+" URI is http: the client secret and the tokens can be read on the way.")
+			}
+		}
 	}
 	for _, name := range s.Auth.headerNames() {
 		for _, h := range s.Headers {

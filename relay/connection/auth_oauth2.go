@@ -24,6 +24,7 @@ type OAuth2Auth struct {
 	Grant                string   `json:"grant" enum:"client_credentials,authorization_code" doc:"client_credentials: the relay signs in by itself. authorization_code: a person signs in with the application once, by a browser; the relay refreshes the token."`
 	AuthorizationURI     string   `json:"authorizationUri,omitempty" doc:"Where a person signs in; authorization_code only. A whole URI, or relative to the base URI."`
 	TokenURI             string   `json:"tokenUri" doc:"The token endpoint. A whole URI, or relative to the base URI."`
+	RevocationURI        string   `json:"revocationUri,omitempty" doc:"Where the application is told that a token is not needed any more (RFC 7009), such as when the connection is signed out or deleted. A whole URI, or relative to the base URI. Left out: tokens expire by themselves."`
 	ClientID             string   `json:"clientId" doc:"By which the application knows the relay. May hold placeholders."`
 	ClientSecret         string   `json:"clientSecret,omitempty" doc:"{{secret.NAME}}. Left out: a public client, which proves itself by PKCE alone."`
 	Scopes               []string `json:"scopes,omitempty" doc:"What the token is asked to be good for."`
@@ -38,6 +39,7 @@ func (o *OAuth2Auth) defaults() *OAuth2Auth {
 	d := *o
 	d.Grant = strings.TrimSpace(d.Grant)
 	d.AuthorizationURI, d.TokenURI = strings.TrimSpace(d.AuthorizationURI), strings.TrimSpace(d.TokenURI)
+	d.RevocationURI = strings.TrimSpace(d.RevocationURI)
 	d.ClientID = strings.TrimSpace(d.ClientID)
 	if d.ClientAuthentication == "" {
 		d.ClientAuthentication = ClientByBasic
@@ -74,6 +76,9 @@ func (o *OAuth2Auth) check(f *faults, base string) {
 		f.add("auth.oauth2.tokenUri", "Enter the URI of the token endpoint, such as https://login.example.com/token.")
 	} else {
 		checkRef(f, "auth.oauth2.tokenUri", "The token URI", base, o.TokenURI)
+	}
+	if o.RevocationURI != "" {
+		checkRef(f, "auth.oauth2.revocationUri", "The revocation URI", base, o.RevocationURI)
 	}
 	if o.ClientID == "" {
 		f.add("auth.oauth2.clientId", "Enter the client id that the application gave you.")
@@ -132,6 +137,9 @@ func (o *OAuth2Auth) templates() []template {
 	t := []template{{"auth.oauth2.tokenUri", o.TokenURI, EscapeURI}, {"auth.oauth2.clientId", o.ClientID, EscapeForm}, {"auth.oauth2.clientSecret", o.ClientSecret, EscapeForm}}
 	if o.AuthorizationURI != "" {
 		t = append(t, template{"auth.oauth2.authorizationUri", o.AuthorizationURI, EscapeURI})
+	}
+	if o.RevocationURI != "" {
+		t = append(t, template{"auth.oauth2.revocationUri", o.RevocationURI, EscapeURI})
 	}
 	for i, p := range o.Parameters {
 		t = append(t, template{fmt.Sprintf("auth.oauth2.parameters[%d].value", i), p.Value, EscapeForm})

@@ -47,6 +47,12 @@ type SignOut struct {
 	Body   string `json:"body,omitempty" doc:"The body of a POST or PUT."`
 }
 
+// SignsOut reports whether the application is told that a session is not needed any
+// more: by the sign-out of a cookie, or by the revocation of a token.
+func (a Auth) SignsOut() bool {
+	return a.Cookie != nil && a.Cookie.SignOut != nil || a.Type == AuthOAuth2 && a.OAuth2 != nil && a.OAuth2.RevocationURI != ""
+}
+
 // signInPrefix begins the placeholder {{signin.NAME}}.
 const signInPrefix = "signin."
 

@@ -133,7 +133,7 @@ func (r *Registry) dropHeld(ctx context.Context, d session.Dropped) error {
 func (r *Registry) dropping(ctx context.Context, w *store.Workspace, row store.Connection) session.Dropped {
 	d := session.Dropped{WorkspaceID: w.ID(), ConnectionID: row.ID}
 	c, err := view(row)
-	if err != nil || c.Auth.Cookie == nil || c.Auth.Cookie.SignOut == nil {
+	if err != nil || !c.Auth.SignsOut() {
 		return d
 	}
 	secrets, err := r.open(row)

@@ -71,14 +71,19 @@ func sum(settings []byte) string {
 }
 
 // oauth2Settings are what a token depends on. Headers and other secrets are no
-// part of it: a person need not sign in again because one was changed.
+// part of it, nor is how it ends: a person need not sign in again because one was
+// changed.
 func oauth2Settings(buf []byte, c *connection.Connection) []byte {
-	how, err := json.Marshal(c.Auth.OAuth2)
+	how := *c.Auth.OAuth2
+	how.RevocationURI = ""
+	text, err := json.Marshal(how)
 	if err != nil { // strings and lists of them can always be written
-		how = nil
+		text = nil
 	}
-	buf = append(buf, how...)
-	for _, name := range connection.Placeholders(connection.Spec{Auth: c.Auth}) {
+	buf = append(buf, text...)
+	auth := c.Auth
+	auth.OAuth2 = &how
+	for _, name := range connection.Placeholders(connection.Spec{Auth: auth}) {
 		buf = strconv.AppendQuote(append(buf, name...), c.Secrets[name])
 	}
 	return buf

@@ -120,7 +120,7 @@ func (k *Keeper) fly(e *entry, f *flight, j journey, drops int) {
 	if f.dropped {
 		k.retire(j.c, h, "the connection was changed or signed out meanwhile")
 	} else {
-		k.retire(j.c, f.replaced, "another session took its place")
+		k.supersede(j.c, f.replaced, "another session took its place")
 	}
 }
 

@@ -268,7 +268,7 @@ func (k *Keeper) Discard(c *connection.Connection, a *Attempt) {
 	if c.ID != "" || a == nil || a.Session.ID == "" {
 		return
 	}
-	k.retire(c, hold(c, a.Session, a.Jar), "the connection was only tested")
+	k.supersede(c, hold(c, a.Session, a.Jar), "the connection was only tested")
 }
 
 // Stored is the connection's session as it is now, ErrNone where it has none.
@@ -304,7 +304,7 @@ func (k *Keeper) Drop(ctx context.Context, d Dropped) error {
 	defer e.saving.Unlock()
 	if d.Connection != nil {
 		settings := digest(d.Connection)
-		if last == nil && d.Session != nil && d.Session.Settings == settings {
+		if d.Session != nil && d.Session.Settings == settings && (last == nil || last.session.ID != d.Session.ID) { // another relay's
 			last = hold(d.Connection, *d.Session, restore(d.Session.Cookies, k.clock))
 		}
 		if last != nil && last.session.Settings == settings {

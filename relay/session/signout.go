@@ -37,7 +37,7 @@ func (h *Held) Use() (done func()) {
 // connection says how. Nobody waits for it, and a sign-out that fails is only
 // logged: the application ends the session by itself in the end.
 func (k *Keeper) retire(c *connection.Connection, h *Held, why string) {
-	if k.roads == nil || c == nil || h == nil || c.Auth.Cookie == nil || c.Auth.Cookie.SignOut == nil || !h.live(k.clock()) {
+	if k.roads == nil || c == nil || h == nil || !c.Auth.SignsOut() || !h.live(k.clock()) && !h.Refreshable() {
 		return
 	}
 	k.mu.Lock()
@@ -49,8 +49,21 @@ func (k *Keeper) retire(c *connection.Connection, h *Held, why string) {
 		ctx, cancel := context.WithTimeout(k.ctx, signOutPatience)
 		h.idle(ctx)
 		cancel()
-		k.signOut(c, h, why)
+		if h.session.Token != nil {
+			k.revoke(c, h, why)
+		} else {
+			k.signOut(c, h, why)
+		}
 	})
+}
+
+// supersede is retire for a session while another one by the same credentials is in
+// use. A token is left to expire then: to revoke it may end all that was granted with
+// it (RFC 7009, section 2.1), and some applications give the same token twice.
+func (k *Keeper) supersede(c *connection.Connection, h *Held, why string) {
+	if h != nil && h.session.Token == nil {
+		k.retire(c, h, why)
+	}
 }
 
 // idle waits until no request uses the session.

@@ -28,9 +28,9 @@ func (v connectionView) AuthFact() string {
 	case a.Type == connection.AuthDigest && a.Digest != nil:
 		return "as " + a.Digest.Username + ", by a proof with each request"
 	case a.Type == connection.AuthOAuth2 && a.OAuth2 != nil && a.OAuth2.Grant == connection.AuthorizationCode:
-		return "a person signs in at " + a.OAuth2.AuthorizationURI + ", tokens come from " + a.OAuth2.TokenURI
+		return "a person signs in at " + a.OAuth2.AuthorizationURI + ", " + tokenFact(a.OAuth2)
 	case a.Type == connection.AuthOAuth2 && a.OAuth2 != nil:
-		return "by client credentials, tokens come from " + a.OAuth2.TokenURI
+		return "by client credentials, " + tokenFact(a.OAuth2)
 	case a.Type == connection.AuthToken && a.Token != nil && a.Token.In == connection.InQuery:
 		return "in the query parameter " + a.Token.Name + " of each request"
 	case a.Type == connection.AuthToken && a.Token != nil:
@@ -40,4 +40,13 @@ func (v connectionView) AuthFact() string {
 			plural(len(a.Custom.Query), "query parameter"), plural(len(a.Custom.Body), "body field"))
 	}
 	return ""
+}
+
+// tokenFact says where tokens come from, and where they are revoked.
+func tokenFact(how *connection.OAuth2Auth) string {
+	fact := "tokens come from " + how.TokenURI
+	if how.RevocationURI != "" {
+		fact += "; revoked at " + how.RevocationURI
+	}
+	return fact
 }

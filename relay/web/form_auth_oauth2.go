@@ -17,6 +17,8 @@ func oauth2Form() authForm {
 			help: "Where a person signs in. Your browser has to reach it."},
 		{path: "auth.oauth2.tokenUri", label: "Token URI", required: true, inputClass: "code", inputMode: "url", placeholder: "https://login.example.com/token",
 			help: "Where tokens are asked for: by the relay, or on-premise by the agent. A whole URI, or relative to the base URI."},
+		{path: "auth.oauth2.revocationUri", label: "Revocation URI", inputClass: "code", inputMode: "url", placeholder: "https://login.example.com/revoke",
+			help: "Where the application is told that a token is not needed any more, when the connection is signed out or deleted. Empty: tokens expire by themselves."},
 		{path: "auth.oauth2.clientId", label: "Client ID", required: true, inputClass: "code", placeholder: "sallyport",
 			help: "By which the application knows the relay. It gives you the ID when you register a client there."},
 		{path: "auth.oauth2.clientSecret", label: "Client secret", inputClass: "code", secret: "client", placeholder: "{{secret.client}}",
@@ -39,6 +41,7 @@ func showOAuth2(fields map[string]string, a connection.Auth) {
 	fields["auth.oauth2.grant"] = cmp.Or(how.Grant, connection.ClientCredentials)
 	fields["auth.oauth2.authorizationUri"] = how.AuthorizationURI
 	fields["auth.oauth2.tokenUri"] = how.TokenURI
+	fields["auth.oauth2.revocationUri"] = how.RevocationURI
 	fields["auth.oauth2.clientId"] = how.ClientID
 	fields["auth.oauth2.clientSecret"] = how.ClientSecret
 	fields["auth.oauth2.scopes"] = strings.Join(how.Scopes, " ")
@@ -48,7 +51,7 @@ func showOAuth2(fields map[string]string, a connection.Auth) {
 
 func readOAuth2(fields map[string]string, a *connection.Auth) (mistakes []connection.FieldError) {
 	a.OAuth2 = &connection.OAuth2Auth{
-		Grant: fields["auth.oauth2.grant"], TokenURI: fields["auth.oauth2.tokenUri"],
+		Grant: fields["auth.oauth2.grant"], TokenURI: fields["auth.oauth2.tokenUri"], RevocationURI: fields["auth.oauth2.revocationUri"],
 		ClientID: fields["auth.oauth2.clientId"], ClientSecret: fields["auth.oauth2.clientSecret"],
 		Scopes: strings.Fields(fields["auth.oauth2.scopes"]), ClientAuthentication: fields["auth.oauth2.clientAuthentication"],
 	}

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/zitadel/oidc/v3/example/server/exampleop"
 	"github.com/zitadel/oidc/v3/example/server/storage"
@@ -165,6 +166,45 @@ func (p *provider) revoke(t *testing.T, id, secret, token string) {
 	}
 }
 
+// serves reports whether the resource takes a token.
+func (p *provider) serves(t *testing.T, token string) bool {
+	t.Helper()
+	return p.ask(t, "GET", "/api/me", "Bearer "+token, nil) == http.StatusOK
+}
+
+// refreshes reports whether the provider refreshes by a token.
+func (p *provider) refreshes(t *testing.T, token string) bool {
+	t.Helper()
+	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}, "client_id": {webID}, "client_secret": {webSecret}}
+	return p.ask(t, "POST", "/oauth/token", "", form) == http.StatusOK
+}
+
+func (p *provider) ask(t *testing.T, method, path, authorization string, form url.Values) int {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, p.url+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if form != nil {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	r.Header.Set("Authorization", authorization)
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	_, _ = io.Copy(io.Discard, res.Body)
+	return res.StatusCode
+}
+
+// count is how often a side and path were asked.
+func (p *provider) count(of string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.asked[of]
+}
+
 // seenFrom is the side of the provider that a mode's requests come in at.
 func seenFrom(mode string) string {
 	if mode == "on-premise" {
@@ -237,7 +277,7 @@ func TestAuthorizationCodeInARealBrowser(t *testing.T) {
 	p := startProvider(t, s)
 	tb := s.tab(t)
 	modes(t, func(t *testing.T, mode string) {
-		auth := object{"grant": "authorization_code", "authorizationUri": "/auth", "tokenUri": "/oauth/token", "clientId": webID,
+		auth := object{"grant": "authorization_code", "authorizationUri": "/auth", "tokenUri": "/oauth/token", "revocationUri": "/revoke", "clientId": webID,
 			"clientSecret": "{{secret.client}}", "scopes": []string{"openid", "profile", "offline_access"}}
 		id := s.save(t, s.in(mode, object{"baseUri": p.url, "auth": object{"type": "oauth2", "oauth2": auth},
 			"ping": object{"uri": "/api/me", "successPath": "client"}, "secrets": object{"client": webSecret}}))
@@ -298,6 +338,30 @@ func TestAuthorizationCodeInARealBrowser(t *testing.T) {
 		if r := s.test(t, id); r.OK || r.Steps[1].Code != "sign_in_needed" {
 			t.Errorf("test: %+v", r)
 		}
+
+		// Signed in again, and out: both tokens are revoked, from where they were asked for.
+		tb.Open("/connections/" + id)
+		tb.Press(`form[action$="/authorize"] button`)
+		logIn(tb, p)
+		tb.WaitFor(`document.body.innerText.includes("Signed in with the application.")`)
+		access, refresh, _ = p.tokens(seenFrom(mode))
+		if !p.serves(t, access) {
+			t.Error("the new token does not serve")
+		}
+		before := p.count(seenFrom(mode) + " /revoke")
+		if err := s.api.Do(within(t, time.Minute), "DELETE", "/api/v1/connections/"+id+"/session", nil, nil); err != nil {
+			t.Fatal(err)
+		}
+		testkit.Eventually(t, 30*time.Second, "the tokens are revoked", func() error {
+			if n := p.count(seenFrom(mode)+" /revoke") - before; n < 2 {
+				return fmt.Errorf("%d revocations", n)
+			}
+			return nil
+		})
+		if p.serves(t, access) || p.refreshes(t, refresh) {
+			t.Error("the provider still takes a token")
+		}
+
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if mode == "on-premise" && p.asked["inside /auth"] != 0 {
