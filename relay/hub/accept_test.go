@@ -39,6 +39,7 @@ type roll struct {
 	revoked  bool // no instance is enrolled any more
 	full     bool // nothing is taken by Connected and Disconnected
 	refused  int  // how often that was so
+	hangs    bool // Known does not answer
 	presence []string
 }
 
@@ -85,10 +86,16 @@ func (r *roll) Seen(_ context.Context, workspaceID string, instanceIDs []string,
 
 func (r *roll) Explained(context.Context, string, string, proto.OfflineReport) error { return nil }
 
-func (r *roll) Known(_ context.Context, agentID string) (hub.Known, error) {
+func (r *roll) Known(ctx context.Context, agentID string) (hub.Known, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.asked++
+	if r.hangs {
+		r.mu.Unlock()
+		<-ctx.Done()
+		r.mu.Lock()
+		return hub.Known{}, ctx.Err()
+	}
 	if agentID != "agt_1" || r.revoked {
 		return hub.Known{}, hub.ErrNotEnrolled
 	}

@@ -55,7 +55,7 @@ type Full struct {
 
 // Trouble is a relay that holds an agent and can't be reached.
 type Trouble struct {
-	Relay   string
+	Relay   string // "": it is not known whether there is one
 	Address string // at which it is to be reached; "": it takes no requests of other relays
 	Why     string
 	Hint    string
@@ -127,12 +127,16 @@ func (h *Hub) explain(e *proto.Error, agentID string) {
 	if t == nil {
 		return
 	}
-	e.Reason, e.Hint = ReasonRelayUnreachable, t.Hint
-	e.Facts["relay"], e.Facts[retryAfter] = t.Relay, seconds(retrySoon)
+	e.Hint, e.Facts[retryAfter] = t.Hint, seconds(retrySoon)
 	name := "The agent"
 	if e.Facts["agent"] != "" {
 		name = fmt.Sprintf("The agent %q", e.Facts["agent"])
 	}
+	if t.Relay == "" {
+		e.Detail = fmt.Sprintf("%s is not connected to this relay; whether it is to another one is not known, since %s.", name, t.Why)
+		return
+	}
+	e.Reason, e.Facts["relay"] = ReasonRelayUnreachable, t.Relay
 	e.Detail = fmt.Sprintf("%s is connected to another relay, %s, which %s.", name, t.Relay, t.Why)
 	if t.Address != "" {
 		e.Facts["address"] = t.Address
@@ -214,8 +218,12 @@ func (b *lentBody) settle(failed bool) (spent bool) {
 }
 
 // scoutEvery is how often it is looked whether agents that are waited for have
-// shown up at another relay.
-const scoutEvery = 250 * time.Millisecond
+// shown up at another relay, and scoutTimeout bounds each look: a directory that
+// hangs may answer the next one.
+const (
+	scoutEvery   = 250 * time.Millisecond
+	scoutTimeout = 2 * time.Second
+)
 
 // scout looks for agents at other relays that requests here wait for.
 func (h *Hub) scout() {
@@ -232,7 +240,7 @@ func (h *Hub) scout() {
 		if len(ids) == 0 {
 			continue
 		}
-		ctx, cancel := context.WithTimeout(h.life, directoryTimeout)
+		ctx, cancel := context.WithTimeout(h.life, scoutTimeout)
 		for _, id := range h.opts.Elsewhere.Reachable(ctx, ids) {
 			h.redirect(id)
 		}

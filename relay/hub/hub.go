@@ -106,6 +106,8 @@ type Hub struct {
 	closed    bool
 	sequence  uint64 // of the last tunnel
 	waiting   int    // requests that wait for their agents, in all
+
+	unanswered time.Time // when the directory did not say last what it knows of an agent
 }
 
 // unreadAnswers is what answers may take beyond 256 KiB each, in bytes, while

@@ -12,9 +12,16 @@ import (
 	"sallyport/proto"
 )
 
-// knownFor is how long an answer of the directory about an agent is good: many
-// requests for an agent that is away must not all ask the database.
-const knownFor = 2 * time.Second
+// knownFor is how long an answer of the directory about an agent is good, or that
+// it gave none: many requests for agents that are away must not all ask the
+// database. knownTimeout is how long one waits for it.
+const (
+	knownFor     = 2 * time.Second
+	knownTimeout = time.Second
+)
+
+// errUnanswered: the directory has just not answered the same question.
+var errUnanswered = errors.New("the directory does not answer")
 
 // note tells the directory, now and then, which instances are connected, and what
 // it did not take before. Whose enrolment has ended is shown out: another relay
@@ -96,20 +103,27 @@ func (h *Hub) known(ctx context.Context, agentID string) (Known, error) {
 		defer h.mu.Unlock()
 		return a.recollection(), nil
 	}
+	if a.blank() && now.Sub(h.unanswered).Abs() < knownFor {
+		h.mu.Unlock()
+		return Known{}, errUnanswered
+	}
 	h.mu.Unlock()
 
-	ctx, cancel := context.WithTimeout(ctx, directoryTimeout)
+	asking, cancel := context.WithTimeout(ctx, knownTimeout)
 	defer cancel()
-	answer, err := h.opts.Directory.Known(ctx, agentID)
+	answer, err := h.opts.Directory.Known(asking, agentID)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
 	case errors.Is(err, ErrNotEnrolled):
 		return Known{}, err
 	case err != nil:
+		if ctx.Err() == nil {
+			h.unanswered = h.opts.Clock()
+		}
 		// What this relay saw itself will do.
 		h.log.Warn("agent can't be looked up", zap.String("agent", agentID), zap.Error(err))
-		if a = h.agents[agentID]; a == nil {
+		if a = h.agents[agentID]; a.blank() {
 			return Known{}, err
 		}
 	default:
@@ -125,6 +139,10 @@ func (h *Hub) known(ctx context.Context, agentID string) (Known, error) {
 
 // recollection is what the hub remembers of the agent; the hub's mu is held.
 func (a *agent) recollection() Known { return Known{Name: a.name, LastSeenAt: a.lastSeen} }
+
+// blank reports whether this relay remembers nothing of the agent: it has not been
+// here, and the directory has not said what it knows. The hub's mu is held.
+func (a *agent) blank() bool { return a == nil || a.name == "" }
 
 // agent is the hub's entry for an agent that is enrolled; mu is held.
 func (h *Hub) agent(agentID string) *agent {

@@ -111,7 +111,10 @@ func (p *trip) lacking() (lack, bool) {
 		return lacks, true
 	}
 	known, err := h.known(p.ctx, p.agentID)
-	return lacks, err == nil && h.recent(known.LastSeenAt)
+	if err != nil { // the directory hangs, or is away: the agent may be about to come
+		return lacks, !errors.Is(err, ErrNotEnrolled)
+	}
+	return lacks, h.recent(known.LastSeenAt)
 }
 
 // recent reports whether an agent that was last seen then is likely to be back

@@ -255,3 +255,50 @@ func value(t *testing.T, registry *prometheus.Registry, name string) (sum float6
 	}
 	return sum
 }
+
+// TestHeldWhileTheDirectoryHangs: the agent may be about to come, for all that is
+// known, and each question to the directory is given up after a second.
+func TestHeldWhileTheDirectoryHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, r := alone(t, time.Second, nil)
+		r.hangs = true
+		for i := range 2 {
+			e, took := ask(t.Context(), h, proto.HeaderWait, "7000")
+			if e == nil || e.Code != proto.CodeAgentOffline || e.Outcome != proto.OutcomeNotSent || e.Timing == nil || e.Timing.Held != 7*time.Second {
+				t.Fatalf("%d: %+v", i, e)
+			}
+			if !strings.Contains(e.Detail, "The agent is not connected to this relay.") || !strings.Contains(e.Detail, "held for 7s") {
+				t.Errorf("%d: said: %s", i, e.Detail)
+			}
+			if took != (1+7+1)*time.Second { // it is asked before and after
+				t.Errorf("%d: it took %s", i, took)
+			}
+			time.Sleep(10 * time.Second)
+		}
+		r.mu.Lock()
+		r.hangs = false
+		r.mu.Unlock()
+		if e, _ := ask(t.Context(), h, proto.HeaderWait, "1000"); e == nil || e.Facts["agent"] != "Plant 2" {
+			t.Errorf("once it answers again: %+v", e)
+		}
+	})
+}
+
+func TestManyDoNotEachAskADirectoryThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, r := alone(t, time.Second, nil)
+		r.hangs = true
+		if _, took := ask(t.Context(), h, proto.HeaderWait, "0"); took > 2*time.Second {
+			t.Errorf("the first took %s", took)
+		}
+		asked := r.asked
+		for range 10 {
+			if e, took := ask(t.Context(), h, proto.HeaderWait, "0"); took != 0 || e.Code != proto.CodeAgentOffline {
+				t.Errorf("the next took %s, %v", took, e)
+			}
+		}
+		if r.asked != asked {
+			t.Errorf("it was asked %d times more", r.asked-asked)
+		}
+	})
+}

@@ -25,7 +25,7 @@ const maxQuestion = 1 << 20
 // Instances are the machines of an agent that hold a tunnel to any relay now.
 func (p *Peers) Instances(agentID string) []hub.Instance {
 	here := p.hub.Instances(agentID)
-	ctx, cancel := context.WithTimeout(p.life, lookupTimeout)
+	ctx, cancel := context.WithTimeout(p.life, listTimeout)
 	defer cancel()
 	return joined(here, p.elsewhere(ctx, map[string][]Holding{agentID: p.holdings(ctx, agentID)})[agentID])
 }
@@ -33,7 +33,7 @@ func (p *Peers) Instances(agentID string) []hub.Instance {
 // Elsewhere are the machines of some agents that hold a tunnel to other relays,
 // as those say themselves; where one can't be asked, as the store says.
 func (p *Peers) Elsewhere(ctx context.Context, agentIDs []string) map[string][]hub.Instance {
-	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
 	found, err := p.opts.Roll.Holdings(ctx, agentIDs)
 	if err != nil {

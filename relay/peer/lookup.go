@@ -17,25 +17,30 @@ const (
 	// that it is nowhere. Whoever is sent to the wrong relay is told so.
 	foundFor  = 2 * time.Second
 	absentFor = 200 * time.Millisecond
-	// lookupTimeout bounds a look into the store.
-	lookupTimeout = 5 * time.Second
+	// lookupTimeout bounds a look into the store for a request, which is then held
+	// as for an agent that is away, and served once it is known where that is.
+	lookupTimeout = time.Second
+	// listTimeout bounds what is asked for a page: the store, and other relays.
+	listTimeout = 5 * time.Second
 	// mostKnown is of how many agents it is kept where they are.
 	mostKnown = 10_000
 )
 
 // lookups is where agents are, as the store said last.
 type lookups struct {
-	mu    sync.Mutex // guards the following
-	known map[string]*lookup
+	mu         sync.Mutex // guards the following
+	known      map[string]*lookup
+	complained time.Time // that the store did not answer
 }
 
 // lookup is where one agent is.
 type lookup struct {
 	asking chan struct{} // holds one: who asks the store, for all who want to know
 
-	mu   sync.Mutex // guards the following
-	held []Holding
-	at   time.Time // zero: it has to be asked
+	mu     sync.Mutex // guards the following
+	held   []Holding
+	at     time.Time // zero: it has to be asked
+	failed bool      // it did not answer last
 }
 
 func (l *lookup) fresh(now time.Time) ([]Holding, bool) {
@@ -51,7 +56,15 @@ func (l *lookup) fresh(now time.Time) ([]Holding, bool) {
 func (l *lookup) set(held []Holding, at time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.held, l.at = held, at
+	l.held, l.at, l.failed = held, at, false
+}
+
+// fail notes that the store did not answer. What it said before holds: those who
+// want to know the same must not each wait for it.
+func (l *lookup) fail(at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.at, l.failed = at, true
 }
 
 // of is the entry of an agent.
@@ -93,20 +106,72 @@ func (p *Peers) holdings(ctx context.Context, agentID string) []Holding {
 	if fresh || ctx.Err() != nil {
 		return held
 	}
+	return p.ask(ctx, agentID, one, held)
+}
+
+// ask asks the store who holds an agent; held is what it said before. The caller
+// holds one.asking.
+func (p *Peers) ask(ctx context.Context, agentID string, one *lookup, held []Holding) []Holding {
 	asking, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
 	found, err := p.opts.Roll.Holdings(asking, []string{agentID})
 	switch {
 	case err == nil:
 		held = p.believed(found)
+		one.set(held, time.Now())
 	case ctx.Err() != nil: // the next one asks
-		return held
 	default:
-		p.log.Warn("relays that hold an agent can't be looked up", zap.String("agent", agentID), zap.Error(err))
+		one.fail(time.Now())
+		if p.lookups.complain(time.Now()) {
+			p.log.Warn("relays that hold an agent can't be looked up", zap.String("agent", agentID), zap.Error(err))
+		}
 	}
-	// Also where the store does not answer: those behind must not each wait for it.
-	one.set(held, time.Now())
 	return held
+}
+
+// complain reports whether it is time to say that the store does not answer.
+func (l *lookups) complain(now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.complained.IsZero() && now.Sub(l.complained) < complainEvery {
+		return false
+	}
+	l.complained = now
+	return true
+}
+
+// lately are who held an agent when the store was last asked. Where that is long
+// ago it is asked anew, and nobody waits for that: whoever is sent to the wrong
+// relay is told so.
+func (p *Peers) lately(agentID string) []Holding {
+	one := p.lookups.of(agentID)
+	one.mu.Lock()
+	held, forgotten := one.held, one.at.IsZero()
+	one.mu.Unlock()
+	if len(held) == 0 || forgotten {
+		return nil
+	}
+	if _, fresh := one.fresh(time.Now()); !fresh {
+		p.refresh(agentID, one, held)
+	}
+	return held
+}
+
+// refresh asks the store, unless somebody does so already.
+func (p *Peers) refresh(agentID string, one *lookup, held []Holding) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return
+	}
+	select {
+	case one.asking <- struct{}{}:
+		p.work.Go(func() {
+			defer func() { <-one.asking }()
+			p.ask(p.life, agentID, one, held)
+		})
+	default:
+	}
 }
 
 // Reachable implements hub.Elsewhere.
@@ -187,7 +252,11 @@ func (p *Peers) Way(ctx context.Context, agentID string, tried []string) (_ hub.
 	if p.server == nil { // not serving yet
 		return nil, nil
 	}
-	for _, c := range p.choices(agentID, p.holdings(ctx, agentID), tried) {
+	all := p.choices(agentID, p.lately(agentID), tried)
+	if len(all) == 0 {
+		all = p.choices(agentID, p.holdings(ctx, agentID), tried)
+	}
+	for _, c := range all {
 		conn, err := c.link.take(agentID)
 		if err == nil {
 			return &way{link: c.link, conn: conn, agentID: agentID, counter: c.counter}, nil
@@ -201,7 +270,13 @@ func (p *Peers) Way(ctx context.Context, agentID string, tried []string) (_ hub.
 
 // Trouble implements hub.Elsewhere.
 func (p *Peers) Trouble(agentID string) *hub.Trouble {
-	held, _ := p.lookups.of(agentID).fresh(time.Now())
+	one := p.lookups.of(agentID)
+	one.mu.Lock()
+	held, failed := one.held, one.failed
+	one.mu.Unlock()
+	if failed && len(held) == 0 {
+		return &hub.Trouble{Why: "the database does not answer", Hint: "Nothing was sent. Check that the relay reaches its database; its log says more."}
+	}
 	for _, h := range held {
 		if h.Relay.Address == "" {
 			return &hub.Trouble{Relay: h.Relay.ID, Why: "takes no requests of other relays",

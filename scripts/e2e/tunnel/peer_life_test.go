@@ -3,6 +3,7 @@ package tunnel
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -135,6 +136,51 @@ func TestDatabaseThatIsAwayLosesNoWay(t *testing.T) {
 	resp, err = b.send(t.Context(), "GET", app.URL, nil)
 	if got := mustRead(t, resp, err); got != "here" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// TestDatabaseThatHangsHoldsWhoAsksForTheFirstTime: it is said then that where the
+// agent is can't be known, and whoever still waits once it can is served.
+func TestDatabaseThatHangsHoldsWhoAsksForTheFirstTime(t *testing.T) {
+	t.Parallel() // most of the time it waits
+	app := target(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "here") })
+	a, b := newPair(t)
+	a.enrolled()
+	a.awaitMet(b)
+	hang := func(on bool) {
+		known, dir := a.peering.roll, a.dir
+		known.mu.Lock()
+		known.hangs = on
+		known.mu.Unlock()
+		dir.mu.Lock()
+		dir.hangs = on
+		dir.mu.Unlock()
+	}
+	hang(true)
+	send := func(wait string) (*http.Response, error) {
+		req := mustRequest(t, "POST", app.URL, strings.NewReader("x"))
+		req.Header.Set(proto.HeaderWait, wait)
+		return b.hub.Road("agt_1").RoundTrip(req)
+	}
+	_, err := send("300")
+	e := wantError(t, err, proto.CodeAgentOffline, proto.OutcomeNotSent)
+	if !strings.Contains(e.Detail, "whether it is to another one is not known, since the database does not answer") || e.Timing.Held == 0 {
+		t.Errorf("said: %s", e.Detail)
+	}
+	held := make(chan string, 1)
+	go func() {
+		resp, err := send("60000")
+		held <- whole(resp, err)
+	}()
+	testkit.Eventually(t, patience, "it is held", func() error {
+		if n := b.figure("sallyport_tunnel_requests_waiting"); n != 1 {
+			return fmt.Errorf("%v requests are", n)
+		}
+		return nil
+	})
+	hang(false)
+	if got := <-held; got != "here" {
+		t.Errorf("who was held got %q", got)
 	}
 }
 

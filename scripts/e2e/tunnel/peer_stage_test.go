@@ -29,6 +29,7 @@ type roll struct {
 	silent    map[string]bool           // relays that have not said for a while that they live
 	counter   int64
 	away      error // what the database answers
+	hangs     bool  // the database does not answer
 }
 
 // member is one relay's view of the roll.
@@ -48,9 +49,15 @@ func (m member) Peers() (others []peer.Relay) {
 	return others
 }
 
-func (m member) Holdings(_ context.Context, agentIDs []string) (all []peer.Holding, err error) {
+func (m member) Holdings(ctx context.Context, agentIDs []string) (all []peer.Holding, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.hangs {
+		m.mu.Unlock()
+		<-ctx.Done()
+		m.mu.Lock()
+		return nil, ctx.Err()
+	}
 	m.counter++
 	for id, h := range m.hubs {
 		for _, agentID := range agentIDs {
@@ -105,7 +112,7 @@ func (p *peering) join(r *relay, opts *hub.Options) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	p.peers, opts.Elsewhere, opts.RelayID = peers, peers, p.id
+	p.peers, opts.Elsewhere, opts.RelayID, opts.Registerer = peers, peers, p.id, p.figures
 }
 
 func (p *peering) serve(r *relay) {

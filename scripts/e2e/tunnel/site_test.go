@@ -47,6 +47,7 @@ type directory struct {
 	history  []string
 	lastSeen time.Time                        // of any machine
 	lookedUp func(agentID, instanceID string) // called after each answer; may be nil
+	hangs    bool                             // Known does not answer
 }
 
 func (d *directory) Enrolled(_ context.Context, agentID, instanceID string) (hub.Enrolled, error) {
@@ -88,9 +89,15 @@ func (d *directory) Explained(_ context.Context, agentID, instanceID string, r p
 	return nil
 }
 
-func (d *directory) Known(_ context.Context, agentID string) (hub.Known, error) {
+func (d *directory) Known(ctx context.Context, agentID string) (hub.Known, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.hangs {
+		d.mu.Unlock()
+		<-ctx.Done()
+		d.mu.Lock()
+		return hub.Known{}, ctx.Err()
+	}
 	for key, e := range d.enrolled {
 		if strings.HasPrefix(key, agentID+"/") {
 			return hub.Known{Name: e.AgentName, LastSeenAt: d.lastSeen}, nil
