@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -46,6 +47,10 @@ func newConfigCheck(w World) *cobra.Command {
 			return err
 		}
 		if s.Path() == "" {
+			if c.DataDir != "" {
+				fmt.Fprintf(w.Out, "OK: there is no %s, so defaults apply.\n", filepath.Join(c.DataDir, config.FileName))
+				return nil
+			}
 			fmt.Fprintln(w.Out, "OK: there is no file, so defaults apply. Name one with --config FILE, or its data directory with --data DIR.")
 			return nil
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sallyport/agent/config"
 	"sallyport/agent/control"
 	"sallyport/agent/pause"
 	"sallyport/proto"
@@ -78,8 +79,12 @@ func newResume(w World) *cobra.Command {
 	return cmd
 }
 
-// turnAtRest turns the switch of an agent that does not run.
+// turnAtRest turns the switch of an agent that does not run. Where none is enrolled,
+// whoever paused would believe that an agent somewhere else was.
 func turnAtRest(dir string, turn func(*pause.Switch) (proto.Paused, error)) (proto.Paused, error) {
+	if _, err := config.LoadIdentity(dir); errors.Is(err, config.ErrNotEnrolled) {
+		return proto.Paused{}, fmt.Errorf("no agent is enrolled in %s: name its data directory with --data DIR", dir)
+	}
 	s, err := pause.Open(dir)
 	if err != nil {
 		return proto.Paused{}, err

@@ -18,6 +18,7 @@ import (
 	"sallyport/agent/config"
 	"sallyport/agent/service"
 	"sallyport/internal/buildinfo"
+	"sallyport/internal/mistyped"
 )
 
 // World is what a command has of the world.
@@ -61,8 +62,11 @@ func newRoot(w World) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true, // Main prints them, once
 	}
+	root.Version = buildinfo.Version()
+	root.SetVersionTemplate(versionLine())
 	root.AddCommand(newInstall(w), newUninstall(w), newStart(w), newStop(w), newRestart(w))
 	root.AddCommand(newEnroll(w), newRun(w), newStatus(w), newPause(w), newResume(w), newLedger(w), newLogs(w), newDoctor(w), newPolicy(w), newTrust(w), newConfig(w), newReload(w), newVersion(w))
+	mistyped.Explain(root)
 	return root
 }
 
@@ -72,9 +76,13 @@ func newVersion(w World) *cobra.Command {
 		Short: "Print the version",
 		Args:  cobra.NoArgs,
 		Run: func(*cobra.Command, []string) {
-			fmt.Fprintf(w.Out, "sallyport-agent %s (%s, %s)\n", buildinfo.Version(), buildinfo.Commit(), buildinfo.Go())
+			fmt.Fprint(w.Out, versionLine())
 		},
 	}
+}
+
+func versionLine() string {
+	return fmt.Sprintf("sallyport-agent %s (%s, %s)\n", buildinfo.Version(), buildinfo.Commit(), buildinfo.Go())
 }
 
 // addSources gives a command flags for the named options of agent.yaml, and

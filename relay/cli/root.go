@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"sallyport/internal/buildinfo"
+	"sallyport/internal/mistyped"
 	"sallyport/relay/config"
 )
 
@@ -71,8 +72,11 @@ func newRoot(o outside) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true, // run prints them once
 	}
+	root.Version = buildinfo.Version()
+	root.SetVersionTemplate(versionLine())
 	root.AddCommand(newServe(o), newUser(o), newToken(o), newMigrate(o), newVersion(o),
 		newConnection(o), newAgent(o), newApply(o), newExport(o))
+	mistyped.Explain(root)
 	return root
 }
 
@@ -82,9 +86,13 @@ func newVersion(o outside) *cobra.Command {
 		Short: "Print the version",
 		Args:  cobra.NoArgs,
 		Run: func(*cobra.Command, []string) {
-			fmt.Fprintf(o.out, "sallyport-relay %s (%s, %s)\n", buildinfo.Version(), buildinfo.Commit(), buildinfo.Go())
+			fmt.Fprint(o.out, versionLine())
 		},
 	}
+}
+
+func versionLine() string {
+	return fmt.Sprintf("sallyport-relay %s (%s, %s)\n", buildinfo.Version(), buildinfo.Commit(), buildinfo.Go())
 }
 
 // addOptions gives a command a flag for each of the named options of the
