@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -53,12 +55,14 @@ func (d *document[T]) decode(r huma.Registry) (T, []FieldError) {
 			faults = append(faults, faultOf(detail))
 		}
 	}
-	if err := json.Unmarshal(d.raw, &value); err != nil && len(faults) == 0 {
-		if errors.As(err, &mismatch) {
-			faults = append(faults, FieldError{Path: withoutEmbedded(mismatch.Field), Message: plainKind(mismatch.Type)})
-		} else {
-			faults = append(faults, FieldError{Message: err.Error()})
+	switch err := json.Unmarshal(d.raw, &value); {
+	case errors.As(err, &mismatch):
+		// A number may fit the schema and not the field. Everything else is named by now.
+		if path := withoutEmbedded(mismatch.Field); len(faults) == 0 || isNumber(mismatch.Type) && !named(faults, path) {
+			faults = append(faults, FieldError{Path: path, Message: plainMismatch(mismatch)})
 		}
+	case err != nil && len(faults) == 0:
+		faults = append(faults, FieldError{Message: err.Error()})
 	}
 	return value, faults
 }
@@ -73,8 +77,11 @@ func (d *document[T]) strict(r huma.Registry) (T, error) {
 }
 
 // merged is the problem of form faults and those of content that err brings,
-// with one message per field.
+// with one message per field; of a document that is faulty as a whole, that alone.
 func merged(form []FieldError, content []FieldError) *Problem {
+	if len(form) > 0 && form[0].Path == "" {
+		return invalid(form[:1])
+	}
 	seen := map[string]bool{}
 	var all []FieldError
 	for _, f := range append(form, content...) {
@@ -95,6 +102,14 @@ func mergedWith(form []FieldError, content error) *Problem {
 	}
 	return merged(form, nil)
 }
+
+// named reports whether a fault is about the field of a path as encoding/json writes
+// it: without the numbers of a list's elements.
+func named(faults []FieldError, path string) bool {
+	return slices.ContainsFunc(faults, func(f FieldError) bool { return elementNumber.ReplaceAllString(f.Path, "") == path })
+}
+
+var elementNumber = regexp.MustCompile(`\[\d+\]`)
 
 // fieldPath is huma's location without the word for the body.
 func fieldPath(location string) string {

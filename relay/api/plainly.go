@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"reflect"
 	"strings"
 
@@ -21,11 +22,16 @@ const (
 	mustBeObject  = `Must be an object, such as {"name": "Plant 2"}.`
 	mustBeTime    = "Must be a date and time, such as 2026-11-26T08:00:00Z."
 	outOfRange    = "Must be a number closer to zero."
+	inDigits      = "Must be a whole number in digits alone, such as 20."
+	mustBeSecret  = `Must be text, {"set": true} to keep what is there, or null to remove it.`
 )
 
 // faultOf is one of huma's faults in our words.
 func faultOf(detail *huma.ErrorDetail) FieldError {
 	f := FieldError{Path: fieldPath(detail.Location), Message: plainly(detail.Message)}
+	if detail.Message == validation.MsgExpectedMatchExactlyOneSchema && strings.HasPrefix(f.Path, "secrets.") {
+		f.Message = mustBeSecret
+	}
 	if rest, ours := strings.CutPrefix(f.Message, "Must be "); ours && f.Path == "" {
 		f.Message = "The body must be " + rest // no field's name stands before it
 	}
@@ -113,10 +119,11 @@ func alternatives(values []string) string {
 	return strings.Join(values[:last], ", ") + " or " + values[last]
 }
 
-// plainKind says what a field of a type must be. Of numbers it says how large: that
-// is all that a schema does not tell of them.
-func plainKind(t reflect.Type) string {
-	switch t.Kind() {
+// plainMismatch says what a field must be that encoding/json could not fill in. Of
+// numbers, that is what the schema does not tell of them: how large they may be, and
+// that those without a fraction are written without an exponent.
+func plainMismatch(e *json.UnmarshalTypeError) string {
+	switch e.Type.Kind() {
 	case reflect.String:
 		return mustBeText
 	case reflect.Bool:
@@ -125,6 +132,14 @@ func plainKind(t reflect.Type) string {
 		return mustBeList
 	case reflect.Struct, reflect.Map:
 		return mustBeObject
+	case reflect.Float32, reflect.Float64:
+		return outOfRange
+	}
+	if strings.ContainsAny(e.Value, "eE.") {
+		return inDigits
 	}
 	return outOfRange
 }
+
+// isNumber reports whether a field of the type holds a number.
+func isNumber(t reflect.Type) bool { return t.Kind() >= reflect.Int && t.Kind() <= reflect.Float64 }
