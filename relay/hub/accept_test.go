@@ -40,6 +40,7 @@ type roll struct {
 	full     bool // nothing is taken by Connected and Disconnected
 	refused  int  // how often that was so
 	hangs    bool // Known does not answer
+	heldBy   string
 	presence []string
 }
 
@@ -99,7 +100,7 @@ func (r *roll) Known(ctx context.Context, agentID string) (hub.Known, error) {
 	if agentID != "agt_1" || r.revoked {
 		return hub.Known{}, hub.ErrNotEnrolled
 	}
-	return hub.Known{Name: "Plant 2", LastSeenAt: r.lastSeen}, nil
+	return hub.Known{Name: "Plant 2", LastSeenAt: r.lastSeen, HeldBy: r.heldBy}, nil
 }
 
 // stand is a hub behind an HTTP server, and the key of the one instance.

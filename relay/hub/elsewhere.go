@@ -118,12 +118,16 @@ func (p *trip) absent(lacks lack) *proto.Error {
 }
 
 // explain adds to the failure of a request whose agent holds no tunnel here that
-// another relay holds it, which can't be reached.
-func (h *Hub) explain(e *proto.Error, agentID string) {
-	if h.opts.Elsewhere == nil {
-		return
+// another relay holds it, which can't be reached; heldBy is the one that the
+// directory named.
+func (h *Hub) explain(e *proto.Error, agentID, heldBy string) {
+	var t *Trouble
+	switch {
+	case h.opts.Elsewhere != nil:
+		t = h.opts.Elsewhere.Trouble(agentID)
+	case heldBy != "":
+		t = &Trouble{Relay: heldBy, Why: "this one does not reach", Hint: "Nothing was sent. Set peer-listen on every relay that shares the database."}
 	}
-	t := h.opts.Elsewhere.Trouble(agentID)
 	if t == nil {
 		return
 	}

@@ -56,7 +56,7 @@ func (h *Hub) offline(p *trip, why string) *proto.Error {
 			}
 		}
 	}
-	h.explain(e, p.agentID)
+	h.explain(e, p.agentID, known.HeldBy)
 	switch {
 	case why == stopping:
 		e.Detail += " The request is not held any longer, since " + why + "."

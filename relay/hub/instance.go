@@ -65,6 +65,9 @@ type Directory interface {
 type Known struct {
 	Name       string
 	LastSeenAt time.Time // of any of its instances; zero: never
+	// HeldBy is another relay that holds one of them, where this one takes no part
+	// among the relays that reach each other; "": none does, or this one does.
+	HeldBy string
 }
 
 // Enrolled is an instance on file.

@@ -25,6 +25,7 @@ type agent struct {
 	waiting   []*waiter    // for a place on a tunnel, in the order in which they came
 	lastSeen  time.Time    // of tunnels that are gone, here or at another relay
 	askedAt   time.Time    // when the directory was asked about it
+	heldBy    string       // as the directory said then; see Known
 	forsaken  bool         // no instance of it was enrolled when one was removed last
 	queued    atomic.Int32 // len(waiting), for who does not hold the hub's mu
 	recording sync.Mutex

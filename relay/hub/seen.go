@@ -126,19 +126,23 @@ func (h *Hub) known(ctx context.Context, agentID string) (Known, error) {
 		if a = h.agents[agentID]; a.blank() {
 			return Known{}, err
 		}
+		a.heldBy = ""
 	default:
 		a = h.agent(agentID)
 		a.name = strings.TrimSpace(answer.Name)
 		if answer.LastSeenAt.After(a.lastSeen) {
 			a.lastSeen = answer.LastSeenAt
 		}
+		a.heldBy = answer.HeldBy
 	}
 	a.askedAt = now
 	return a.recollection(), nil
 }
 
 // recollection is what the hub remembers of the agent; the hub's mu is held.
-func (a *agent) recollection() Known { return Known{Name: a.name, LastSeenAt: a.lastSeen} }
+func (a *agent) recollection() Known {
+	return Known{Name: a.name, LastSeenAt: a.lastSeen, HeldBy: a.heldBy}
+}
 
 // blank reports whether this relay remembers nothing of the agent: it has not been
 // here, and the directory has not said what it knows. The hub's mu is held.

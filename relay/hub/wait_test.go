@@ -302,3 +302,25 @@ func TestManyDoNotEachAskADirectoryThatHangs(t *testing.T) {
 		}
 	})
 }
+
+// TestRelayThatHoldsTheAgentIsNamedThoughNoWayLeadsThere: to a relay that takes no
+// part among the others, an agent at another one is no agent that is offline.
+func TestRelayThatHoldsTheAgentIsNamedThoughNoWayLeadsThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, r := alone(t, time.Second, nil)
+		r.heldBy = "rly_b"
+		e, took := ask(t.Context(), h, proto.HeaderWait, "1500")
+		if took != 1500*time.Millisecond { // it may still come here
+			t.Errorf("it took %s", took)
+		}
+		if e.Code != proto.CodeAgentOffline || e.Reason != hub.ReasonRelayUnreachable || e.Facts["relay"] != "rly_b" || !strings.Contains(e.Hint, "peer-listen") ||
+			!strings.HasPrefix(e.Detail, `The agent "Plant 2" is connected to another relay, rly_b, which this one does not reach.`) {
+			t.Errorf("said: %s %s (%v)", e.Detail, e.Hint, e.Facts)
+		}
+		r.heldBy = ""
+		time.Sleep(10 * time.Second)
+		if e, _ := ask(t.Context(), h, proto.HeaderWait, "0"); e.Reason != "" || !strings.Contains(e.Detail, "is offline") {
+			t.Errorf("once it is nowhere: %s", e.Detail)
+		}
+	})
+}

@@ -124,7 +124,7 @@ func (c *comparison) reach(ctx context.Context, place Place) Reach {
 	if place.Mode == connection.OnPremise {
 		var s Step
 		at := &run{Prober: c.Prober, c: c.at(place)}
-		if at.agent(&s); s.Status == Failed {
+		if at.agent(ctx, &s); s.Status == Failed {
 			r.FailedStep, r.Code, r.Message, r.Hint = StepAgent, s.Code, s.Message, s.Hint
 			return r
 		}

@@ -104,6 +104,10 @@ func agentOffline() *advice {
 	return &advice{ID: "agent-offline", Text: "Start the agent on its machine and look at “sallyport-agent status” there. If its machine is gone, install the agent on another one, or choose another agent."}
 }
 
+func relayUnreachable(e *proto.Error) *advice {
+	return &advice{ID: "relay-unreachable", Text: e.Hint}
+}
+
 func agentPaused() *advice {
 	return &advice{ID: "agent-paused", Text: "Ask the admin of the agent’s site: “sallyport-agent resume” on its machine lets requests through again."}
 }

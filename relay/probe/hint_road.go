@@ -21,7 +21,7 @@ func (e evidence) roads() *advice {
 	switch f.Code {
 	case proto.CodeAgentOffline:
 		if f.Reason == hub.ReasonRelayUnreachable {
-			return &advice{ID: "relay-unreachable", Text: f.Hint}
+			return relayUnreachable(f)
 		}
 		return agentOffline()
 	case proto.CodeAgentPaused:

@@ -92,7 +92,7 @@ func (p *Prober) Run(ctx context.Context, c *connection.Connection, requestID st
 	r := &run{Prober: p, c: c, requestID: requestID, onStep: onStep, began: p.clock(), mask: newMask(c), rt: road.Hasty(p.roads.For(c), testWait)}
 	r.result.OK = true
 	r.result.Warnings = connection.Warnings(c.Spec)
-	r.step(StepAgent, r.agent)
+	r.step(StepAgent, func(s *Step) { r.agent(ctx, s) })
 	r.step(StepSignIn, func(s *Step) { r.signIn(ctx, s) })
 	r.step(StepPing, func(s *Step) { r.ping(ctx, s) })
 	p.sessions.Discard(c, r.attempt)
@@ -181,12 +181,16 @@ func runningMessage(name string) string {
 }
 
 // agent tells whether and where the agent is online.
-func (r *run) agent(s *Step) {
+func (r *run) agent(ctx context.Context, s *Step) {
 	machines := r.presence.Instances(r.c.AgentID)
 	if len(machines) == 0 {
 		s.Status, s.Code = Failed, string(proto.CodeAgentOffline)
 		s.Message = "The agent is offline: none of its machines is connected to the relay."
-		agentOffline().give(s)
+		hint := agentOffline()
+		if e := r.beyond(ctx); e != nil {
+			s.Message, hint = e.Detail, relayUnreachable(e)
+		}
+		hint.give(s)
 		return
 	}
 	if paused := allPaused(machines); paused != nil {
@@ -212,6 +216,20 @@ func (r *run) agent(s *Step) {
 	} else {
 		s.Message = fmt.Sprintf("The agent is online on %d machines: %s.", len(names), strings.Join(names, ", "))
 	}
+}
+
+// beyond is the failure of a request whose agent is connected to another relay,
+// which this one can't reach; nil: as far as is known it is to none.
+func (r *run) beyond(ctx context.Context) *proto.Error {
+	patient, ok := r.roads.For(r.c).(road.Patient)
+	if !ok {
+		return nil
+	}
+	_, err := patient.Await(ctx, 0)
+	if e := proto.AsError(err); e != nil && e.Reason == hub.ReasonRelayUnreachable {
+		return e
+	}
+	return nil
 }
 
 // allPaused is what the site says of its pause, where it has paused every

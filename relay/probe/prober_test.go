@@ -11,10 +11,14 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
 
 	"sallyport/internal/outbound"
 	"sallyport/relay/connection"
+	"sallyport/relay/event"
 	"sallyport/relay/hub"
+	"sallyport/relay/road"
 )
 
 func statuses(r Result) (all []string) {
@@ -102,6 +106,27 @@ func TestAFailedStepLeavesTheLaterOnesOut(t *testing.T) {
 	}
 	if m := r.Steps[2].Message; m != "Skipped, because the agent step failed." {
 		t.Errorf("message %q", m)
+	}
+}
+
+// atAnother is a directory by which another relay holds the agent.
+type atAnother struct{ hub.Directory }
+
+func (atAnother) Known(context.Context, string) (hub.Known, error) {
+	return hub.Known{Name: "Plant 2", LastSeenAt: time.Now(), HeldBy: "rly_b"}, nil
+}
+
+func TestAgentAtARelayThatIsNotReachedIsNotSaidToBeOffline(t *testing.T) {
+	s := newSite(t, outbound.Options{})
+	h := hub.New(hub.Options{Directory: atAnother{}, Events: &event.Bus{}, Log: zap.NewNop(), AgentWait: time.Minute, Registerer: prometheus.NewRegistry()})
+	defer h.Close()
+	s.prober.roads, s.prober.presence = road.New(s, h), h
+	c := to(serve(t, workingApp()))
+	c.Mode, c.AgentID = connection.OnPremise, "agt_1"
+	step := failed(t, s.test(c))
+	if step.Name != StepAgent || step.Code != "agent_offline" || step.HintID != "relay-unreachable" || !strings.Contains(step.Hint, "peer-listen") ||
+		step.Message != `The agent "Plant 2" is connected to another relay, rly_b, which this one does not reach.` {
+		t.Errorf("%+v", step)
 	}
 }
 

@@ -149,7 +149,11 @@ func (r *Registry) Known(ctx context.Context, agentID string) (hub.Known, error)
 	if err != nil {
 		return hub.Known{}, err
 	}
-	return hub.Known{Name: name, LastSeenAt: lastSeen}, nil
+	known := hub.Known{Name: name, LastSeenAt: lastSeen}
+	if r.PeerAddress == "" && len(r.roster.elsewhere()) > 0 {
+		known.HeldBy, err = r.holder(ctx, agentID)
+	}
+	return known, err
 }
 
 func (r *Registry) enrolledInstance(ctx context.Context, agentID, instanceID string) (*store.Workspace, store.Instance, error) {

@@ -54,6 +54,17 @@ func (r *Registry) Holdings(ctx context.Context, agentIDs []string) ([]peer.Hold
 	return held, nil
 }
 
+// holder is another relay that lives and says that it holds the agent; "": none.
+func (r *Registry) holder(ctx context.Context, agentID string) (string, error) {
+	held, err := r.Holdings(ctx, []string{agentID})
+	for _, h := range held {
+		if !h.Silent {
+			return h.Relay.ID, err
+		}
+	}
+	return "", err
+}
+
 // peerAuthorityRow is the associated data of the relays' sealed authority.
 const peerAuthorityRow = "peer_authority/1"
 

@@ -20,6 +20,11 @@ func TestEachRelayKnowsWhoHoldsTheAgentAndWhere(t *testing.T) {
 			t.Helper()
 			held, err := b.Holdings(t.Context(), []string{agent})
 			must(t, err)
+			known, err := b.Known(t.Context(), agent)
+			must(t, err)
+			if named := known.HeldBy == "rly_a"; named != (len(held) > 0 && !silent) || !named && known.HeldBy != "" {
+				t.Errorf("%s: said to be held by %q", what, known.HeldBy)
+			}
 			if len(held) != len(addresses) {
 				t.Fatalf("%s: %+v", what, held)
 			}
@@ -36,6 +41,11 @@ func TestEachRelayKnowsWhoHoldsTheAgentAndWhere(t *testing.T) {
 		want("before it came", false)
 		a.connect(t, agent, instance)
 		want("while it is there", false, "10.0.0.11:8443")
+		b.PeerAddress = "10.0.0.12:8443"
+		if known, err := b.Known(t.Context(), agent); err != nil || known.HeldBy != "" {
+			t.Errorf("a relay that can reach the other one: %+v, %v", known, err)
+		}
+		b.PeerAddress = ""
 		if own, err := a.Holdings(t.Context(), []string{agent}); err != nil || len(own) != 0 {
 			t.Errorf("of itself: %+v, %v", own, err)
 		}

@@ -3,6 +3,7 @@
 package balancer
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -57,9 +58,12 @@ func TestRelaysTakeOverFromEachOther(t *testing.T) {
 	load := s.load(t, s.api.HTTP, 4)
 	load.await(t, 50)
 	serving, coming := s.relays[0], s.relays[1]
-	for range 3 {
+	for turn := range 3 {
 		s.bringUp(coming)
 		s.wantStatus(t, coming, "online") // the agent is connected to the other one
+		if turn == 0 {
+			s.wantBeyond(t, coming)
+		}
 		serving.process.MustStop(t)
 		load.await(t, 50)
 		s.wantStatus(t, coming, "online")
@@ -69,6 +73,40 @@ func TestRelaysTakeOverFromEachOther(t *testing.T) {
 	app.check(t, load.posts)
 	if n := s.downs(); n > 0 {
 		t.Errorf("the agent lost %d tunnels:\n%s", n, strings.Join(s.agent.Log().Lines(`"tunnel down"`), "\n"))
+	}
+}
+
+// wantBeyond wants the relay to say to requests and to tests that the agent is
+// connected to the other one, and what to set.
+func (s *stage) wantBeyond(t *testing.T, r *relay) {
+	t.Helper()
+	const says, advises = `The agent "Plant 2" is connected to another relay, rly_`, "Set peer-listen on every relay"
+	req, err := r.api.Request(t.Context(), "GET", "/api/v1/connections/"+s.id+"/proxy/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Prefer", "wait=0")
+	resp, err := r.api.HTTP.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var problem struct{ Code, Outcome, Reason, Detail, Hint string }
+	if err := json.NewDecoder(resp.Body).Decode(&problem); err != nil {
+		t.Fatal(err)
+	}
+	if problem.Code != "agent_offline" || problem.Outcome != "not_sent" || problem.Reason != "relay_unreachable" ||
+		!strings.HasPrefix(problem.Detail, says) || !strings.Contains(problem.Hint, advises) {
+		t.Errorf("a request is told %+v", problem)
+	}
+	var test struct {
+		Steps []struct{ Name, Status, Message, Hint string }
+	}
+	if err := r.api.Do(t.Context(), "POST", "/api/v1/connections/"+s.id+"/test", nil, &test); err != nil {
+		t.Fatal(err)
+	}
+	if first := test.Steps[0]; first.Status != "failed" || !strings.HasPrefix(first.Message, says) || !strings.Contains(first.Hint, advises) {
+		t.Errorf("a test says %+v", first)
 	}
 }
 
