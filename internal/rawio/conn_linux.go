@@ -12,10 +12,16 @@ import (
 	"unsafe"
 )
 
-// small is the longest piece, in bytes, that is moved without telling the
+// small is the longest piece, in bytes, that is written without telling the
 // scheduler. A longer one takes the system so long that others should have the
 // processor if they need it, and what telling costs is little beside it.
-const small = 16 << 10
+//
+// room is the longest buffer that is read into so. It says little of what comes:
+// that of TLS is 40 KiB for good, once a few full records have come in a row.
+const (
+	small = 16 << 10
+	room  = 64 << 10
+)
 
 // ordinary is which one of a connection's small pieces, in each direction, is
 // moved by an ordinary call, beginning with the first.
@@ -54,7 +60,7 @@ func wrap(tcp *net.TCPConn) net.Conn {
 // Read implements net.Conn.
 func (c *conn) Read(p []byte) (int, error) {
 	t := &c.incoming
-	if len(p) == 0 || len(p) > small || !t.begin(p) {
+	if len(p) == 0 || len(p) > room || !t.begin(p) {
 		return c.TCPConn.Read(p)
 	}
 	n, errno, err := t.end(c.socket.Read(t.try))
