@@ -93,6 +93,9 @@ func (l *link) run() {
 			return
 		}
 		l.down(err)
+		if l.use.Err() != nil { // another has its place
+			return
+		}
 		if up {
 			backoff.Succeeded(time.Since(began))
 			l.peers.log.Info("relay left", zap.String("relay", l.relay.ID), zap.String("address", l.relay.Address), zap.NamedError("reason", err))
