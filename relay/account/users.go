@@ -285,6 +285,9 @@ func mustHaveAdmin(ctx context.Context, w *store.Workspace) error {
 // cleanEmail accepts one plain address.
 func cleanEmail(email string) (string, error) {
 	email = strings.TrimSpace(email)
+	if email == "" {
+		return "", invalid("Enter an e-mail address, such as name@example.com.", "")
+	}
 	parsed, err := mail.ParseAddress(email)
 	if err != nil || parsed.Address != email || len(email) > 254 {
 		return "", invalid(fmt.Sprintf("%q is not an e-mail address.", email), "Write it as name@example.com.")

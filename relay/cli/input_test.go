@@ -112,6 +112,7 @@ func TestFaultyFieldsAreToldInPlainWordsAllAtOnce(t *testing.T) {
 		want               map[string]string // by path, what its message begins with
 	}{
 		{"POST", "/api/v1/people", `{"email": "nobody", "role": "boss"}`, map[string]string{"email": `"nobody" is not an e-mail address. Write`, "role": `"boss" is not a role. Use`}},
+		{"POST", "/api/v1/people", `{}`, map[string]string{"email": "Enter an e-mail address"}},
 		{"POST", "/api/v1/people", `{"email": 7, "role": "boss", "nick": "B"}`, map[string]string{"email": "Must be text", "role": `"boss" is not`, "nick": "There is no such field."}},
 		{"POST", "/api/v1/people", `{"email": "ada@example.com", "name": "a\nb"}`, map[string]string{"name": "The name must have"}},
 		{"POST", "/api/v1/tokens", `{"name": "", "role": "boss", "expiresAt": "2001-01-01T00:00:00Z"}`, map[string]string{"name": "The name must have", "role": `"boss" is not`, "expiresAt": "The time at which"}},

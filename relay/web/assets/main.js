@@ -25,3 +25,5 @@ walkPicks();
 markStops(document);
 sendInPlace();
 followLogs();
+// Browsers leave autofocus alone where the address leads to a part of the page.
+if (location.hash) document.querySelector("[aria-invalid][autofocus]")?.focus();
