@@ -90,7 +90,9 @@ func TestPeopleAreInvitedChangedAndLockedOut(t *testing.T) {
 	}
 	_, _, err = h.CreateUser(ctx, admin.Actor(), "BOB@example.com", "Bob", Editor)
 	wantCode(t, err, proto.CodeConflict, "has an account already")
-	for _, email := range []string{"", "bob", "Bob <bob@example.com>", "a@b\r\nBcc: c@d"} {
+	_, _, err = h.CreateUser(ctx, admin.Actor(), " ", "", Editor)
+	wantCode(t, err, proto.CodeValidation, "Enter an e-mail address")
+	for _, email := range []string{"bob", "Bob <bob@example.com>", "a@b\r\nBcc: c@d"} {
 		_, _, err = h.CreateUser(ctx, admin.Actor(), email, "", Editor)
 		wantCode(t, err, proto.CodeValidation, "is not an e-mail address")
 	}

@@ -135,7 +135,20 @@ func (r *remote) run(cmd *cobra.Command, o outside, args []string, do func(ctx c
 		return err
 	}
 	defer close()
-	return inTheirWords(do(cmd.Context(), c, args))
+	return inTheirWords(unreached(c.Base, do(cmd.Context(), c, args)))
+}
+
+// unreached says of a relay from which no answer came what to look at.
+func unreached(base string, err error) error {
+	var failed *url.Error
+	if !errors.As(err, &failed) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	advice := "check the URL, and that the relay runs"
+	if unknown := new(x509.UnknownAuthorityError); errors.As(err, unknown) {
+		advice = "name the authority of its certificate with --ca-file"
+	}
+	return fmt.Errorf("no answer came from the relay %s: %w; %s", base, failed.Err, advice)
 }
 
 // orAtRelay lets a command that works on the database do the same by the API of a
