@@ -53,7 +53,8 @@ func newEnroll(w World) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(w.Out, "Enrolled as agent %q at %s.\nNow run: sallyport-agent run --data %s\n", identity.AgentName, identity.Relay, c.DataDir)
+		fmt.Fprintf(w.Out, "Enrolled as agent %q at %s.\nNow run: sallyport-agent run --data %s%s\n", identity.AgentName, identity.Relay, c.DataDir,
+			again(cmd, append([]string{"config"}, egressFlags...)...))
 		return nil
 	}
 	return cmd

@@ -43,7 +43,7 @@ func newPause(w World) *cobra.Command {
 		if err != nil {
 			return permitted(err)
 		}
-		printPaused(w.Out, p, running)
+		printPaused(w.Out, p, running, again(cmd, named...))
 		return nil
 	}
 	return cmd
@@ -93,16 +93,16 @@ func turnAtRest(dir string, turn func(*pause.Switch) (proto.Paused, error)) (pro
 	return turn(s)
 }
 
-func printPaused(out io.Writer, p proto.Paused, running bool) {
+func printPaused(out io.Writer, p proto.Paused, running bool, flags string) {
 	what := "Paused"
 	if !running {
 		what = "No agent runs here. When it starts it will be paused"
 	}
 	if p.Until.IsZero() {
-		fmt.Fprintf(out, "%s, until: sallyport-agent resume\n", what)
+		fmt.Fprintf(out, "%s, until: sallyport-agent resume%s\n", what, flags)
 		return
 	}
-	fmt.Fprintf(out, "%s, until %s or: sallyport-agent resume\n", what, p.Until.Local().Format("2006-01-02 15:04:05"))
+	fmt.Fprintf(out, "%s, until %s or: sallyport-agent resume%s\n", what, p.Until.Local().Format("2006-01-02 15:04:05"), flags)
 }
 
 // permitted adds to an error for want of permission what to do.

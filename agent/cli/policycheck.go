@@ -44,7 +44,7 @@ func newPolicyCheck(w World) *cobra.Command {
 		if *asJSON {
 			err = printJSON(w.Out, x)
 		} else {
-			err = printExplanation(w.Out, req, x)
+			err = printExplanation(w.Out, req, x, again(cmd, named...))
 		}
 		if err == nil && !x.Allowed {
 			err = errSaid
@@ -83,7 +83,7 @@ func explain(c config.Config, p *policy.Policy, req *http.Request) (*policy.Expl
 	})
 }
 
-func printExplanation(out io.Writer, req *http.Request, x *policy.Explanation) error {
+func printExplanation(out io.Writer, req *http.Request, x *policy.Explanation, flags string) error {
 	fmt.Fprintf(out, "%s %s\n\n", req.Method, req.URL.Redacted())
 	table := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	for _, r := range x.Rules {
@@ -109,7 +109,7 @@ func printExplanation(out io.Writer, req *http.Request, x *policy.Explanation) e
 	}
 	fmt.Fprintf(out, "Denied. %s\n", x.Refusal.Detail)
 	if line := x.Refusal.Facts["line"]; line != "" {
-		fmt.Fprintf(out, "To allow it:\n  sallyport-agent policy allow '%s'\n", line)
+		fmt.Fprintf(out, "To allow it:\n  sallyport-agent policy allow '%s'%s\n", line, flags)
 	} else if x.Refusal.Hint != "" {
 		fmt.Fprintln(out, x.Refusal.Hint)
 	}
