@@ -25,5 +25,6 @@ walkPicks();
 markStops(document);
 sendInPlace();
 followLogs();
-// Browsers leave autofocus alone where the address leads to a part of the page.
-if (location.hash) document.querySelector("[aria-invalid][autofocus]")?.focus();
+// Browsers leave autofocus alone where the address leads to a part of the page, and
+// take the focus away once they have gone there.
+if (location.hash) addEventListener("load", () => document.querySelector("[aria-invalid][autofocus]")?.focus());
